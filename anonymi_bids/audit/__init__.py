@@ -1,0 +1,1 @@
+"""Attacks on the release, as an independent witness."""

@@ -1,0 +1,1 @@
+"""BIDS in and out; ``writer`` is the only door into the release."""

@@ -1,0 +1,1 @@
+"""Geometry on arrays: numpy and scipy only, no files."""

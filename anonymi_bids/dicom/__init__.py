@@ -1,0 +1,1 @@
+"""DICOM in: the only caller of dcm2niix."""

@@ -1,0 +1,1 @@
+"""``init_*_wf`` factories only."""

@@ -1,0 +1,1 @@
+"""Where brain, skull, skin, face and ears are, on any scan."""

@@ -1,0 +1,1 @@
+"""Thin Nipype wrappers: read, one pure function, write."""

@@ -1,0 +1,1 @@
+"""Digital people: heads of nobody."""

@@ -1,0 +1,260 @@
+"""One frozen object holds every choice of a run.
+
+Defaults < policy < settings file < command line. It is recorded in ``private/settings.toml``; that
+file given back with ``--policy`` repeats the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from anonymi_bids.errors import SettingsError
+
+METHODS = ("mask", "surface", "ml")
+AUDITS = ("quick", "full", "none")
+
+
+def _check_range(option: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise SettingsError(
+            f"The setting {option} is {value}, but only {low} to {high} is allowed; "
+            "change it in the policy file."
+        )
+
+
+def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise SettingsError(
+            f"The setting {option} is not one of {', '.join(choices)}; change it in the policy."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertSettings:
+    """How DICOM becomes BIDS.
+
+    Attributes
+    ----------
+    pseudonyms : bool
+        Give BIDS subjects new labels too (DICOM subjects always get one).
+    min_confidence : float
+        A series named with less confidence is listed and withheld.
+    """
+
+    pseudonyms: bool = False
+    min_confidence: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check_range("convert.min_confidence", self.min_confidence, 0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefaceSettings:
+    """How faces and ears are removed.
+
+    Attributes
+    ----------
+    method : {"mask", "surface", "ml"}
+    ears : bool
+        Remove the ears too.
+    brain_margin_mm : float
+        The atlas' brain and CSF, grown by this, are never touched.
+    """
+
+    method: str = "mask"
+    ears: bool = True
+    brain_margin_mm: float = 5.0
+
+    def __post_init__(self) -> None:
+        _check_choice("deface.method", self.method, METHODS)
+        _check_range("deface.brain_margin_mm", self.brain_margin_mm, 0, 30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSettings:
+    """Limits of the gates; each is explained in ``docs/gates.md``.
+
+    Attributes
+    ----------
+    min_head_confidence : float
+        Below it the head counts as not found.
+    min_carry_agreement : float
+        Below it the region was not carried well enough to another image.
+    max_brain_changed_ml : float
+        Changed voxels allowed within an independent brain mask, ml.
+    max_skin_left : float
+        Share of the own skin allowed to be left in the face window.
+    max_ear_left : float
+        Share of the own ear skin allowed to be left.
+    """
+
+    min_head_confidence: float = 0.5
+    min_carry_agreement: float = 0.5
+    max_brain_changed_ml: float = 0.0
+    max_skin_left: float = 0.05
+    max_ear_left: float = 0.10
+
+    def __post_init__(self) -> None:
+        for name in (
+            "min_head_confidence",
+            "min_carry_agreement",
+            "max_skin_left",
+            "max_ear_left",
+        ):
+            _check_range(f"gates.{name}", getattr(self, name), 0, 1)
+        _check_range("gates.max_brain_changed_ml", self.max_brain_changed_ml, 0, 100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """What is attacked and how the result is judged.
+
+    Attributes
+    ----------
+    audit : {"quick", "full", "none"}
+    max_upper95 : float
+        Open release: one-sided 95 % Clopper–Pearson upper bound of each face attack.
+    min_positive_control_face, min_positive_control_brain : float
+        Lower bound (two-sided 95 %) the attack must reach on originals to count at all.
+    """
+
+    audit: str = "quick"
+    max_upper95: float = 0.09
+    min_positive_control_face: float = 0.5
+    min_positive_control_brain: float = 0.8
+
+    def __post_init__(self) -> None:
+        _check_choice("audit.audit", self.audit, AUDITS)
+        for name in ("max_upper95", "min_positive_control_face", "min_positive_control_brain"):
+            _check_range(f"audit.{name}", getattr(self, name), 0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataSettings:
+    """What of the metadata is released.
+
+    Attributes
+    ----------
+    series_4d : {"deface", "pass"}
+        Fate of bold, dwi and asl (design §9): defaced volume by volume, or passed with the reason.
+    max_age : int
+        Ages above are released as this.
+    participants_columns : tuple of str
+        Columns of ``participants.tsv`` that may be released if their values are plain.
+    """
+
+    series_4d: str = "deface"
+    max_age: int = 89
+    participants_columns: tuple[str, ...] = ("age", "sex", "handedness", "group", "species")
+
+    def __post_init__(self) -> None:
+        _check_choice("metadata.series_4d", self.series_4d, ("deface", "pass"))
+        _check_range("metadata.max_age", self.max_age, 0, 120)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All choices of a run.
+
+    Attributes
+    ----------
+    policy : str
+        Name of the policy the settings started from.
+    recipient : str
+        For whom the release is, in the words of the report.
+    seed : int
+        Everything random starts here: pseudonyms, date offsets, fill, simulated visits. It lies in
+        ``private/`` only.
+    """
+
+    policy: str = "open-sharing"
+    recipient: str = "anyone (open sharing)"
+    seed: int = 0
+    convert: ConvertSettings = field(default_factory=ConvertSettings)
+    deface: DefaceSettings = field(default_factory=DefaceSettings)
+    gates: GateSettings = field(default_factory=GateSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    metadata: MetadataSettings = field(default_factory=MetadataSettings)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**128:
+            raise SettingsError("The seed must be a whole number from 0 to 2^128 - 1.")
+
+    @property
+    def digest(self) -> str:
+        """Hex digest of everything that decides what the release looks like."""
+        text = json.dumps(as_dict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+_PARTS = {
+    "convert": ConvertSettings,
+    "deface": DefaceSettings,
+    "gates": GateSettings,
+    "audit": AuditSettings,
+    "metadata": MetadataSettings,
+}
+
+
+def as_dict(settings: Settings) -> dict[str, Any]:
+    """Turn settings into nested plain dictionaries, ready for TOML or JSON."""
+    plain = dataclasses.asdict(settings)
+    plain["metadata"]["participants_columns"] = list(settings.metadata.participants_columns)
+    return plain
+
+
+def merge(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Lay changes (nested like a settings file) over settings.
+
+    Raises
+    ------
+    SettingsError
+        If a key is unknown or a value has the wrong type or range.
+    """
+    values: dict[str, Any] = {}
+    for key, value in changes.items():
+        if key in _PARTS:
+            values[key] = _merge_part(key, getattr(settings, key), value)
+        elif key in ("policy", "recipient", "seed"):
+            values[key] = _typed(key, value, getattr(settings, key))
+        else:
+            raise SettingsError(f"The settings file has an unknown key, {key!r}; remove it.")
+    return dataclasses.replace(settings, **values)
+
+
+def _merge_part(name: str, part: Any, changes: Any) -> Any:
+    if not isinstance(changes, Mapping):
+        raise SettingsError(f"The settings file must have {name} as a table, [{name}].")
+    known = {entry.name for entry in dataclasses.fields(part)}
+    values = {}
+    for key, value in changes.items():
+        if key not in known:
+            raise SettingsError(
+                f"The settings file has an unknown key, {key!r} in [{name}]; remove it."
+            )
+        values[key] = _typed(f"{name}.{key}", value, getattr(part, key))
+    return dataclasses.replace(part, **values)
+
+
+def _typed(option: str, value: Any, default: Any) -> Any:
+    """Return the value in the type of its default, or raise."""
+    if isinstance(default, bool) or isinstance(value, bool):
+        right = isinstance(default, bool) and isinstance(value, bool)
+    elif isinstance(default, float):
+        right = isinstance(value, (int, float))
+        value = float(value) if right else value
+    elif isinstance(default, tuple):
+        right = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+        value = tuple(value) if right else value
+    else:
+        right = isinstance(value, type(default))
+    if not right:
+        raise SettingsError(
+            f"The setting {option} has the wrong type; {type(default).__name__} was expected."
+        )
+    return value
