@@ -23,6 +23,8 @@ from anonymi_bids.errors import UnreadableImage, UnusableAffine
 from anonymi_bids.io.atomic import atomic_path
 from anonymi_bids.model import Image
 
+_DAMAGE: Any = (EOFError, OSError, zlib.error, isal_zlib.error)
+
 MAX_VOXELS = 2**33
 """More voxels than this in one file are taken for a header that lies (64 GiB at 8 bytes)."""
 
@@ -184,7 +186,7 @@ def iter_volumes(scan: Scan) -> Iterator[npt.NDArray[Any]]:
             for _ in range(scan.n_volumes):
                 content = _read_exactly(stream, n_bytes)
                 yield np.frombuffer(content, dtype=scan.dtype).reshape(shape, order="F")
-    except (EOFError, OSError, zlib.error, isal_zlib.error) as error:
+    except _DAMAGE as error:
         raise UnreadableImage(
             "The file ends early or its compression is damaged; copy it again from its source."
         ) from error
