@@ -1,4 +1,4 @@
-"""The command line of ``anonymi-bids`` (design §5); imports nothing heavy, so ``--help`` is quick."""
+"""The command line of ``anonymi-bids`` (design §5); imports nothing heavy: ``--help`` is quick."""
 
 from __future__ import annotations
 
