@@ -12,12 +12,12 @@ Array = npt.NDArray[np.float64]
 
 
 def fmr(impostor: npt.ArrayLike, threshold: float) -> float:
-    """Give the false match rate, the share of different-person scores at or above the threshold."""
+    """Give the false match rate: share of different-person scores at or above a threshold."""
     return float((np.asarray(impostor, dtype=np.float64) >= threshold).mean())
 
 
 def fnmr(genuine: npt.ArrayLike, threshold: float) -> float:
-    """Give the false non-match rate, the share of same-person scores below the threshold."""
+    """Give the false non-match rate: share of same-person scores below a threshold."""
     return float((np.asarray(genuine, dtype=np.float64) < threshold).mean())
 
 
