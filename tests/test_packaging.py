@@ -31,7 +31,10 @@ def data_files() -> set[str]:
     return {
         path.relative_to(DATA).as_posix()
         for path in DATA.rglob("*")
-        if path.is_file() and path.name != "manifest.toml" and path.suffix not in {".py", ".pyc"}
+        if path.is_file()
+        and path.name != "manifest.toml"
+        and not path.name.startswith("LICENSE-")
+        and path.suffix not in {".py", ".pyc"}
     }
 
 
@@ -45,6 +48,8 @@ def test_data_file_is_the_listed_one_with_origin_and_licence(name: str) -> None:
     assert hashlib.sha256((DATA / name).read_bytes()).hexdigest() == entry["sha256"]
     assert len(entry["origin"]) > 10
     assert len(entry["licence"]) > 2
+    for text in re.findall(r"LICENSE-[\w-]+\.txt", entry["licence"]):
+        assert (DATA / text).is_file()
     assert not re.search(r"unclear|unknown|GPL|-NC|-ND", entry["licence"], re.IGNORECASE)
 
 
