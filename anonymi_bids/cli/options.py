@@ -59,7 +59,7 @@ def read_policy(name: str) -> dict[str, Any]:
         path = data_folder() / "policies" / f"{name}.toml"
     elif path.suffix != ".toml":
         raise SettingsError(
-            f"The policy is not one of {', '.join(POLICIES)} and not a .toml file; give one of them."
+            f"The policy is none of {', '.join(POLICIES)} and no .toml file; give one of them."
         )
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

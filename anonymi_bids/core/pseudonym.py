@@ -88,3 +88,12 @@ def date_offset_days(seed: int, subject: str) -> int:
     """
     number = int.from_bytes(keyed_digest(seed, "date", subject), "big")
     return -(round(_MIN_YEARS * DAYS_PER_YEAR) + number % _SPAN_DAYS)
+
+
+def seed_for(seed: int, purpose: str, what: str) -> int:
+    """Seed for one use of randomness on one thing, 0 … 2^63 - 1.
+
+    Two images of a run get seeds that have nothing in common; a known image does not tell the seed
+    of another.
+    """
+    return int.from_bytes(keyed_digest(seed, f"seed:{purpose}", what)[:8], "big") >> 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from anonymi_bids.core.pseudonym import seed_for
 from anonymi_bids.interfaces.base import EvidenceInputSpec, EvidenceStep, traits
 from anonymi_bids.io.images import read_image
 
@@ -40,7 +41,8 @@ class MaskDeface(EvidenceStep):
         )
         extension = evidence["entities"]["extension"]
         after, mask = folder / f"after{extension}", folder / "mask.nii.gz"
-        deface_scan(evidence["source"], after, mask, region, seed=int(self.inputs.seed))
+        seed = seed_for(int(self.inputs.seed), "fill", evidence["image"])
+        deface_scan(evidence["source"], after, mask, region, seed=seed)
         return {
             "after_file": os.fspath(after),
             "mask_file": os.fspath(mask),

@@ -1,0 +1,159 @@
+"""The participant level: which images are still to be done, the graph, and what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anonymi_bids.cli.graphrun import run_graph
+from anonymi_bids.cli.places import Places
+from anonymi_bids.cli.progress import Steps
+from anonymi_bids.io.atomic import write_json
+from anonymi_bids.io.images import sha256_of
+from anonymi_bids.io.outcomes import read_outcome
+from anonymi_bids.io.records import plain, write_record
+from anonymi_bids.model import InputImage, SessionPlan
+from anonymi_bids.settings import Settings
+
+SESSIONS_AT_ONCE = 32
+"""Sessions in one graph; keeps the graph of ten thousand participants small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """A session with images that are still to be done."""
+
+    session: SessionPlan
+    images: tuple[tuple[InputImage, str], ...]
+
+
+def run_sessions(
+    sessions: tuple[SessionPlan, ...],
+    needles: Mapping[str, tuple[str, ...]],
+    places: Places,
+    settings: Settings,
+    args: argparse.Namespace,
+    scratch: Path,
+) -> bool:
+    """De-identify what an earlier run has not finished.
+
+    Parameters
+    ----------
+    sessions : tuple of SessionPlan
+    needles : mapping
+        Subject (label of the release) → strings that must not be found in its release.
+    scratch : Path
+        Folder of this run only.
+
+    Returns
+    -------
+    bool
+        False if a step failed by a fault of the program.
+    """
+    todo = [entry for session in sessions if (entry := _todo(session, places, settings)).images]
+    clean = True
+    n_steps = sum(1 + 7 * len(entry.images) for entry in todo)
+    steps = Steps(n_steps, "participants")
+    with steps.shown():
+        for number, chunk in enumerate(_chunks(todo, SESSIONS_AT_ONCE)):
+            folder = scratch / f"graph-{number:04d}"
+            clean = _run_chunk(chunk, needles, places, settings, args, folder, steps) and clean
+    return clean
+
+
+def input_digest(image: InputImage) -> str:
+    """Digest of an image, its sidecar and companions: what an outcome is an outcome of."""
+    digest = hashlib.sha256(sha256_of(image.source).encode())
+    described = {"sidecar": plain(image.sidecar), "entities": plain(image.entities)}
+    digest.update(json.dumps(described, sort_keys=True, default=str).encode())
+    for extension, path in sorted(image.companions.items()):
+        digest.update(f"{extension}:{sha256_of(path)}".encode())
+    return digest.hexdigest()
+
+
+def _todo(session: SessionPlan, places: Places, settings: Settings) -> Todo:
+    """Images of a session whose outcome is not known for these settings and this input."""
+    from anonymi_bids.bids.writer import already_released
+
+    images = []
+    for image in session.images:
+        digest = input_digest(image)
+        outcome = read_outcome(places.private, image.entities.path)
+        same = (
+            outcome is not None
+            and outcome["input_digest"] == digest
+            and outcome["settings_digest"] == settings.digest
+        )
+        withheld = same and outcome is not None and bool(outcome["reasons"])
+        done = withheld or (
+            same and already_released(places.output, image.entities.path, digest, settings.digest)
+        )
+        if not done:
+            images.append((image, digest))
+    return Todo(session, tuple(images))
+
+
+def _chunks(entries: list[Todo], size: int) -> Iterator[list[Todo]]:
+    for start in range(0, len(entries), size):
+        yield entries[start : start + size]
+
+
+def _run_chunk(
+    chunk: list[Todo],
+    needles: Mapping[str, tuple[str, ...]],
+    places: Places,
+    settings: Settings,
+    args: argparse.Namespace,
+    folder: Path,
+    steps: Steps,
+) -> bool:
+    """Write the starting evidence of each image, then build and run the graph."""
+    from anonymi_bids.graphs.session import init_participants_wf
+
+    described = []
+    for entry in chunk:
+        start = folder / "start" / entry.session.name
+        session_file = start / "session.json"
+        write_record(session_file, entry.session)
+        needles_file = start / "needles.json"
+        write_json(needles_file, list(needles.get(entry.session.subject, ())))
+        renames = {_relative(image.source): image.entities.path for image in entry.session.images}
+        evidence_files = []
+        for number, (image, digest) in enumerate(entry.images):
+            evidence: dict[str, Any] = {
+                **plain(image),
+                "image": image.entities.path,
+                "input_digest": digest,
+                "needles_file": os.fspath(needles_file),
+                "renames": renames,
+            }
+            target = start / f"evidence-{number:03d}.json"
+            write_json(target, evidence)
+            evidence_files.append(os.fspath(target))
+        described.append((entry.session.name, os.fspath(session_file), evidence_files))
+    workflow = init_participants_wf(
+        sessions=described,
+        settings=settings,
+        output_dir=os.fspath(places.output),
+        work_dir=os.fspath(folder),
+    )
+    return run_graph(
+        workflow,
+        crash_dir=folder / "crash",
+        nprocs=args.nprocs,
+        mem_gb=args.mem,
+        status_callback=steps.status_callback,
+    )
+
+
+def _relative(source: str) -> str:
+    """Path below its dataset: from the last ``sub-`` folder on."""
+    parts = Path(source).parts
+    first = max(number for number, part in enumerate(parts[:-1]) if part.startswith("sub-"))
+    return "/".join(parts[first:])

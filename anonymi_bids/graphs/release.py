@@ -1,0 +1,71 @@
+"""Graph from a defaced image to its place in the release, or to the list of the withheld."""
+
+from __future__ import annotations
+
+import json
+
+from nipype.interfaces import utility as niu
+from nipype.pipeline import engine as pe
+
+from anonymi_bids.interfaces.release import (
+    CleanMetadata,
+    ExtractFeatures,
+    ReleaseImage,
+    RunGates,
+)
+from anonymi_bids.settings import Settings, as_dict
+
+
+def init_release_wf(
+    *, settings: Settings, output_dir: str, name: str = "release_wf"
+) -> pe.Workflow:
+    """Clean the metadata, ask every gate, keep features for the audit, then admit or withhold.
+
+    Inputs
+    ------
+    evidence_file
+        With ``after_file``, ``mask_file``, ``fit`` and ``carry``.
+
+    Outputs
+    -------
+    evidence_file
+        With ``findings``; the image lies in ``release/`` only if all of them passed.
+    """
+    inputnode = pe.Node(niu.IdentityInterface(["evidence_file"]), name="inputnode")
+    clean_metadata = pe.Node(
+        CleanMetadata(seed=str(settings.seed), method=settings.deface.method),
+        name="clean_metadata",
+    )
+    run_gates = pe.Node(
+        RunGates(
+            gates_json=json.dumps(as_dict(settings)["gates"], sort_keys=True),
+            ears=settings.deface.ears,
+        ),
+        name="run_gates",
+        mem_gb=2,
+    )
+    # Features come before the release: once an image is released, its part of the run is complete.
+    extract_features = pe.Node(
+        ExtractFeatures(
+            audit=settings.audit.audit, seed=str(settings.seed), output_dir=output_dir
+        ),
+        name="extract_features",
+        mem_gb=1.5,
+    )
+    release_image = pe.Node(
+        ReleaseImage(output_dir=output_dir, settings_digest=settings.digest),
+        name="release_image",
+    )
+    outputnode = pe.Node(niu.IdentityInterface(["evidence_file"]), name="outputnode")
+    workflow = pe.Workflow(name=name)
+    evidence = [("evidence_file", "evidence_file")]
+    workflow.connect(
+        [
+            (inputnode, clean_metadata, evidence),
+            (clean_metadata, run_gates, evidence),
+            (run_gates, extract_features, evidence),
+            (extract_features, release_image, evidence),
+            (release_image, outputnode, evidence),
+        ]
+    )
+    return workflow

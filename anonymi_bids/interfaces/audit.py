@@ -1,0 +1,78 @@
+"""Nipype wrappers: attack the release, write the report."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    traits,
+)
+
+from anonymi_bids.io.atomic import write_json
+from anonymi_bids.io.records import read_json
+from anonymi_bids.settings import Settings, merge
+
+
+class RunAuditInputSpec(BaseInterfaceInputSpec):
+    """Inputs of `RunAudit`."""
+
+    output_dir = traits.Str(mandatory=True, desc="OUTPUT of the run")
+    settings_json = traits.Str(mandatory=True, desc="all settings")
+
+
+class RunAuditOutputSpec(TraitedSpec):
+    """Outputs of `RunAudit`."""
+
+    audit_file = File(exists=True, desc="every number of the audit, JSON")
+
+
+class RunAudit(SimpleInterface):
+    """Attack the release by face and by brain."""
+
+    input_spec = RunAuditInputSpec
+    output_spec = RunAuditOutputSpec
+
+    def _run_interface(self, runtime: Any) -> Any:
+        from anonymi_bids.audit.run import run_audit
+
+        settings = merge(Settings(), json.loads(self.inputs.settings_json))
+        audit = run_audit(Path(self.inputs.output_dir), settings=settings)
+        target = Path(runtime.cwd) / "audit.json"
+        write_json(target, audit)
+        self._results["audit_file"] = os.fspath(target)
+        return runtime
+
+
+class WriteReportInputSpec(BaseInterfaceInputSpec):
+    """Inputs of `WriteReport`."""
+
+    audit_file = File(exists=True, mandatory=True, desc="from RunAudit")
+    output_dir = traits.Str(mandatory=True, desc="OUTPUT of the run")
+
+
+class WriteReportOutputSpec(TraitedSpec):
+    """Outputs of `WriteReport`."""
+
+    report_file = File(exists=True, desc="report/audit.html")
+
+
+class WriteReport(SimpleInterface):
+    """Write the board's report from the audit's numbers."""
+
+    input_spec = WriteReportInputSpec
+    output_spec = WriteReportOutputSpec
+
+    def _run_interface(self, runtime: Any) -> Any:
+        from anonymi_bids.report.pages import write_report
+
+        folder = Path(self.inputs.output_dir) / "report"
+        write_report(read_json(self.inputs.audit_file), folder)
+        self._results["report_file"] = os.fspath(folder / "audit.html")
+        return runtime

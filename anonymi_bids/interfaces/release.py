@@ -1,0 +1,237 @@
+"""Nipype wrappers: from a defaced image to the release, or to the list of the withheld."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anonymi_bids.core.pseudonym import seed_for
+from anonymi_bids.errors import ImageError
+from anonymi_bids.interfaces.base import EvidenceInputSpec, EvidenceStep, traits
+from anonymi_bids.io.atomic import space_errors, write_json, write_text
+from anonymi_bids.io.images import read_image
+from anonymi_bids.io.outcomes import outcome_path
+from anonymi_bids.io.records import carry_from, entities_from, fit_from, plain, read_json
+from anonymi_bids.model import Finding, Verdict
+from anonymi_bids.settings import GateSettings
+
+
+class CleanMetadataInputSpec(EvidenceInputSpec):
+    """Inputs of `CleanMetadata`."""
+
+    seed = traits.Str(mandatory=True, desc="seed of the run")
+    method = traits.Str(mandatory=True, desc="what was done to the voxels")
+
+
+class CleanMetadata(EvidenceStep):
+    """Clean the sidecar by allow-list, and the files that share the image's name."""
+
+    input_spec = CleanMetadataInputSpec
+
+    def work(self, evidence: dict[str, Any], folder: Path) -> dict[str, Any]:
+        """Write the cleaned sidecar and companions."""
+        from anonymi_bids.bids.sidecar import clean_sidecar, missing_fields
+        from anonymi_bids.bids.tables import clean_companion
+
+        entities = entities_from(evidence["entities"])
+        renames: Mapping[str, str] = evidence.get("renames", {})
+        cleaned = clean_sidecar(
+            evidence["sidecar"],
+            entities=entities,
+            seed=int(self.inputs.seed),
+            rename=renames.get,
+            done=self.inputs.method,
+        )
+        missing = missing_fields(cleaned, entities)
+        if missing:
+            raise ImageError(
+                f"The sidecar lacks {', '.join(missing)}, which BIDS requires of such an image; "
+                "add it to the sidecar of the input."
+            )
+        sidecar_file = folder / "sidecar.json"
+        write_json(sidecar_file, cleaned)
+        companions = {}
+        for extension, source in sorted(evidence["companions"].items()):
+            text = clean_companion(Path(source), extension, entities)
+            target = folder / f"companion{extension}"
+            write_text(target, text)
+            companions[extension] = os.fspath(target)
+        return {"sidecar_file": os.fspath(sidecar_file), "companion_files": companions}
+
+
+class RunGatesInputSpec(EvidenceInputSpec):
+    """Inputs of `RunGates`."""
+
+    gates_json = traits.Str(mandatory=True, desc="limits of the gates")
+    ears = traits.Bool(mandatory=True, desc="whether ears were to be removed")
+
+
+class RunGates(EvidenceStep):
+    """Ask every gate about one image."""
+
+    input_spec = RunGatesInputSpec
+
+    def work(self, evidence: dict[str, Any], folder: Path) -> dict[str, Any]:
+        """Add the findings."""
+        from anonymi_bids.bids.sidecar import ALLOWED_KEYS
+        from anonymi_bids.gates import run_gates
+        from anonymi_bids.gates.context import GateContext
+
+        context = GateContext(
+            before_file=Path(evidence["source"]),
+            after_file=Path(evidence["after_file"]),
+            mask_file=Path(evidence["mask_file"]),
+            sidecar=read_json(evidence["sidecar_file"]),
+            release_path=evidence["image"],
+            fit=fit_from(evidence["fit"]),
+            carry=carry_from(evidence["carry"]),
+            atlas_to_image=np.asarray(evidence["atlas_to_image"], float),
+            needles=tuple(read_json(evidence["needles_file"])),
+            settings=GateSettings(**json.loads(self.inputs.gates_json)),
+            ears=self.inputs.ears,
+            allowed_keys=frozenset(ALLOWED_KEYS),
+        )
+        return {"findings": [plain(found) for found in run_gates(context)]}
+
+
+class ExtractFeaturesInputSpec(EvidenceInputSpec):
+    """Inputs of `ExtractFeatures`."""
+
+    audit = traits.Str(mandatory=True, desc="quick, full or none")
+    seed = traits.Str(mandatory=True, desc="seed of the run")
+    output_dir = traits.Str(mandatory=True, desc="OUTPUT of the run")
+
+
+class ExtractFeatures(EvidenceStep):
+    """Keep what the audit compares: of the original, of a simulated second visit, of the release.
+
+    They are biometric and lie in ``private/features``.
+    """
+
+    input_spec = ExtractFeaturesInputSpec
+
+    def work(self, evidence: dict[str, Any], folder: Path) -> dict[str, Any]:
+        """Extract features of images that will be released and can be attacked."""
+        from anonymi_bids.audit.features import FeatureMeta, extract_features, save_features
+        from anonymi_bids.audit.simulate import second_visit
+        from anonymi_bids.head.atlas import load_atlas
+
+        entities = entities_from(evidence["entities"])
+        in_scope = entities.datatype == "anat" or self.inputs.audit == "full"
+        if self.inputs.audit == "none" or not in_scope or not _verdict(evidence).passed:
+            return {}
+        atlas = load_atlas()
+        to_image = np.asarray(evidence["atlas_to_image"], float)
+        features_dir = Path(self.inputs.output_dir) / "private" / "features"
+        seed = seed_for(int(self.inputs.seed), "second visit", evidence["image"])
+        original = read_image(evidence["source"])
+        second, motion = second_visit(original, to_image, seed)
+        views = {
+            "original": (original, to_image),
+            "second": (second, motion @ to_image),
+            "released": (read_image(evidence["after_file"]), to_image),
+        }
+        control_seed = seed_for(int(self.inputs.seed), "control points", "") % 2**32
+        for kind, (image, place) in views.items():
+            meta = FeatureMeta(
+                entities.subject, entities.session or "", entities.suffix, kind, entities.stem
+            )
+            found = extract_features(image, atlas, place, seed=control_seed)
+            save_features(features_dir, meta, found)
+        return {"features": sorted(views)}
+
+
+class ReleaseImageInputSpec(EvidenceInputSpec):
+    """Inputs of `ReleaseImage`."""
+
+    output_dir = traits.Str(mandatory=True, desc="OUTPUT of the run")
+    settings_digest = traits.Str(mandatory=True, desc="digest of all settings")
+
+
+class ReleaseImage(EvidenceStep):
+    """Admit an image with a passed verdict, withhold any other, and record which."""
+
+    input_spec = ReleaseImageInputSpec
+
+    def _run_interface(self, runtime: Any) -> Any:
+        evidence = read_json(self.inputs.evidence_file)
+        output = Path(self.inputs.output_dir)
+        outcome = {
+            "image": evidence["image"],
+            "input_digest": evidence["input_digest"],
+            "settings_digest": self.inputs.settings_digest,
+            "reasons": self._admit_or_withhold(evidence, output),
+        }
+        write_json(outcome_path(output / "private", evidence["image"]), outcome)
+        self._results["evidence_file"] = self.inputs.evidence_file
+        return runtime
+
+    def _admit_or_withhold(self, evidence: dict[str, Any], output: Path) -> list[str]:
+        """Release the image; or take back an older release of it, and say why."""
+        from anonymi_bids.bids import writer
+
+        reasons = [evidence["failure"]] if evidence.get("failure") else []
+        verdict = _verdict(evidence)
+        if not reasons and not verdict.passed:
+            reasons = list(verdict.reasons)
+        if reasons:
+            writer.withdraw(output, evidence["image"])
+            _record_withheld(output, evidence, reasons)
+            return reasons
+        staged = _stage(evidence, output)
+        record = {
+            key: evidence[key]
+            for key in ("input_digest", "fit", "carry", "atlas_to_image", "region")
+            if key in evidence
+        }
+        record["settings_digest"] = self.inputs.settings_digest
+        writer.release(staged, verdict, output, record)
+        shutil.rmtree(writer.incoming_folder(output, evidence["image"]))
+        return []
+
+
+def _verdict(evidence: Mapping[str, Any]) -> Verdict:
+    findings = tuple(Finding(**entry) for entry in evidence.get("findings", ()))
+    return Verdict(evidence["image"], findings, dict(evidence.get("overruled", {})))
+
+
+def _record_withheld(output: Path, evidence: Mapping[str, Any], reasons: list[str]) -> None:
+    """Keep the gates' figures of a withheld image too: they tell what it would take."""
+    target = output / "private" / "withheld" / f"{evidence['image']}.json"
+    kept = ("image", "fit", "carry", "atlas_to_image", "region", "findings")
+    write_json(
+        target, {key: evidence[key] for key in kept if key in evidence} | {"reasons": reasons}
+    )
+
+
+def _stage(evidence: Mapping[str, Any], output: Path) -> Any:
+    """Copy all files of one image beside ``release/``, where moving them is atomic."""
+    from anonymi_bids.bids import writer
+    from anonymi_bids.bids.entities import defacemask_entities
+
+    entities = entities_from(evidence["entities"])
+    main = evidence["image"]
+    folder = writer.incoming_folder(output, main)
+    wanted = {main: evidence["after_file"]}
+    stem = f"{entities.folder}/{entities.stem}"
+    wanted[f"{stem}.json"] = evidence["sidecar_file"]
+    wanted |= {f"{stem}{ext}": path for ext, path in evidence["companion_files"].items()}
+    mask = defacemask_entities(entities)
+    if mask is not None:
+        wanted[mask.path] = evidence["mask_file"]
+    else:
+        kept = output / "private" / "masks" / f"{entities.stem}_defacemask.nii.gz"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(evidence["mask_file"], kept)
+    staged = {}
+    with space_errors("the files of an image"):
+        for number, (name, source) in enumerate(sorted(wanted.items())):
+            staged[name] = folder / f"{number:02d}-{Path(name).name}"
+            shutil.copyfile(source, staged[name])
+    return writer.StagedImage(main, staged)
