@@ -91,6 +91,12 @@ class GateSettings:
         Share of the own skin allowed to be left in the face window.
     max_ear_left : float
         Share of the own ear skin allowed to be left.
+    max_skin_left_third : float
+        Share of the own skin allowed to be left in each third of the face window.
+    min_face_depth_mm : float
+        Least median distance between the old skin and the new surface, in each third.
+    max_vault_offset_mm : float
+        Most that the atlas' vault, carried to the image, may lie beside the image's own vault.
     """
 
     min_head_confidence: float = 0.5
@@ -98,6 +104,9 @@ class GateSettings:
     max_brain_changed_ml: float = 0.0
     max_skin_left: float = 0.05
     max_ear_left: float = 0.10
+    max_skin_left_third: float = 0.10
+    min_face_depth_mm: float = 4.0
+    max_vault_offset_mm: float = 10.0
 
     def __post_init__(self) -> None:
         for name in (
@@ -105,8 +114,11 @@ class GateSettings:
             "min_carry_agreement",
             "max_skin_left",
             "max_ear_left",
+            "max_skin_left_third",
         ):
             _check_range(f"gates.{name}", getattr(self, name), 0, 1)
+        for name in ("min_face_depth_mm", "max_vault_offset_mm"):
+            _check_range(f"gates.{name}", getattr(self, name), 0, 100)
         _check_range("gates.max_brain_changed_ml", self.max_brain_changed_ml, 0, 100)
 
 

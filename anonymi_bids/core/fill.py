@@ -56,7 +56,7 @@ def fill_air(
 
 
 def air_pool(raw: npt.NDArray[Any], air: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-    """Stored values that stand for air, (n,) sorted; one value if air is constant or scarce."""
+    """Give the stored values that stand for air, (n,) sorted; one value if air is constant or scarce."""
     values = raw[air]
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]
@@ -70,7 +70,7 @@ def air_pool(raw: npt.NDArray[Any], air: npt.NDArray[np.bool_]) -> npt.NDArray[A
 
 
 def _low_constant(raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A low value that occurs in the scan, (1,); zero if nothing in it is finite."""
+    """Give a low value that occurs in the scan, (1,); zero if nothing in it is finite."""
     values = raw.ravel(order="K")
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]

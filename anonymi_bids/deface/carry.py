@@ -233,7 +233,7 @@ def _same(reference: Image, image: Image) -> bool:
 
 
 def _coarse(image: Image) -> Image:
-    """The image on a grid of `SPACING_MM` along its axes, averaged before it is thinned."""
+    """Bring the image to a grid of `SPACING_MM` along its axes, averaged before it is thinned."""
     affine, shape = grid_around(image.data.shape, image.affine, SPACING_MM)
     data = np.nan_to_num(np.asarray(image.data, dtype=np.float32), posinf=0.0, neginf=0.0)
     sigma = np.maximum(0.0, 0.4 * (SPACING_MM / image.voxel_sizes - 1))
@@ -250,9 +250,7 @@ def _ranks(data: npt.NDArray[Any], inside: npt.NDArray[np.bool_]) -> npt.NDArray
     return np.searchsorted(edges, data, side="right").astype(np.float64)
 
 
-def _uncertainty(
-    first: npt.NDArray[np.float64], second: npt.NDArray[np.floating[Any]]
-) -> float:
+def _uncertainty(first: npt.NDArray[np.float64], second: npt.NDArray[np.floating[Any]]) -> float:
     """Symmetric uncertainty 2 I(a; b) / (H(a) + H(b)), 0 … 1."""
     if first.size < 50:
         return 0.0

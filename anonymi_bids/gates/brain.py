@@ -1,0 +1,173 @@
+"""A second brain mask, from the grey values of the image itself.
+
+Classical: grey values levelled against slow shading, a threshold below brain tissue, thin bridges
+cut by erosion, the piece that holds the middle of the brain, grown back. It knows nothing of the
+region that was removed; the atlas only says where the middle of the brain is and where to stop
+looking. It is meant for T1w, T2w, FLAIR, PD, T2*, EPI and CT of living heads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from anonymi_bids.gates.surface import bounding_box, bring, voxel_edges
+from anonymi_bids.model import Image
+
+Mask = npt.NDArray[np.bool_]
+Affine = npt.NDArray[np.float64]
+Field = npt.NDArray[np.float32]
+
+SPACING_MM = 2.0
+SEED_DEPTH_MM = 14.0
+REACH_MM = 15.0
+SHADING_MM = 25.0
+LOW_SHARE = 0.5
+CT_BRAIN = (2.0, 90.0)
+OPENINGS_MM = (2.5, 3.5, 4.5, 5.5, 7.0)
+MAX_LEAK = 0.02
+MIN_COVER = 0.6
+MAX_SKIN_TOUCH = 0.05
+
+
+@dataclass(frozen=True)
+class OwnBrain:
+    """Brain by grey values.
+
+    Attributes
+    ----------
+    mask : (I, J, K) bool ndarray
+    plausible : bool
+        Whether it may be relied on.
+    cover : float
+        Share of the atlas' brain inside the field of view that it covers.
+    leak : float
+        Share of it that lies more than 8 mm outside the atlas' brain.
+    at_skin : float
+        Share of it that lies directly below the skin (a brain never does; a ball of gel does).
+    """
+
+    mask: Mask
+    plausible: bool
+    cover: float
+    leak: float
+    at_skin: float
+
+
+def find_brain(
+    data: Field, affine: Affine, body: Mask, atlas_brain: Image, atlas_to_image: Affine
+) -> OwnBrain:
+    """Find the brain by grey values.
+
+    Parameters
+    ----------
+    data : (I, J, K) float32 ndarray
+        Finite values, any contrast.
+    affine : (4, 4) ndarray
+    body : (I, J, K) bool ndarray
+        Head, without outer air.
+    atlas_brain : Image
+        bool, brain and CSF.
+    atlas_to_image : (4, 4) ndarray
+
+    Returns
+    -------
+    OwnBrain
+    """
+    thin, body_thin, affine_thin = _thinned(data, body, affine)
+    to_atlas = np.linalg.inv(atlas_to_image) @ affine_thin
+    signed = ndimage.distance_transform_edt(
+        atlas_brain.data, sampling=atlas_brain.voxel_sizes
+    ) - ndimage.distance_transform_edt(~atlas_brain.data, sampling=atlas_brain.voxel_sizes)
+    depth = bring(signed + 1e3, atlas_brain.affine, to_atlas, thin.shape) - 1e3
+    sizes = voxel_edges(affine_thin)
+    best = _grown(thin, body_thin, depth, sizes)
+    if best is None:
+        return OwnBrain(np.zeros(data.shape, bool), False, 0.0, 0.0, 0.0)
+    cover, leak, at_skin = _figures(best, depth, body_thin, sizes)
+    plausible = cover >= MIN_COVER and leak <= 4 * MAX_LEAK and at_skin <= MAX_SKIN_TOUCH
+    return OwnBrain(_back(best, data.shape), plausible, cover, leak, at_skin)
+
+
+def _thinned(data: Field, body: Mask, affine: Affine) -> tuple[Field, Mask, Affine]:
+    """Every n-th voxel of a slightly blurred image, near `SPACING_MM`."""
+    steps = _steps(affine)
+    blurred = ndimage.uniform_filter(data, steps.tolist()) if steps.max() > 1 else data
+    cut = tuple(slice(None, None, int(step)) for step in steps)
+    thinned = affine.copy()
+    thinned[:3, :3] = affine[:3, :3] * steps
+    return blurred[cut], body[cut], thinned
+
+
+def _steps(affine: Affine) -> npt.NDArray[np.int_]:
+    return np.maximum(1, np.round(SPACING_MM / voxel_edges(affine))).astype(int)
+
+
+def _back(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    """Nearest neighbour back to the full grid."""
+    where = [
+        np.minimum(np.round(np.arange(n) / (n / m if n > m else 1)).astype(int), m - 1)
+        for n, m in zip(shape, mask.shape, strict=True)
+    ]
+    return mask[np.ix_(*where)]
+
+
+def _grown(data: Field, body: Mask, depth: Field, sizes: npt.NDArray[np.float64]) -> Mask | None:
+    """Brain on the thin grid, or None if there is nothing to start from."""
+    seed = (depth > SEED_DEPTH_MM) & body
+    if _count(seed) < 100:
+        seed = (depth > SEED_DEPTH_MM / 2) & body
+    if _count(seed) < 100:
+        return None
+    tissue = _tissue(data, body, depth, seed, sizes) & body & (depth > -REACH_MM)
+    inner = ndimage.distance_transform_edt(tissue, sampling=sizes)
+    result = None
+    for radius in OPENINGS_MM:
+        labels, count = ndimage.label(inner > radius)
+        if count == 0:
+            break
+        hits = np.bincount(labels[seed], minlength=count + 1)
+        hits[0] = 0
+        if hits.max() == 0:
+            break
+        core = labels == int(hits.argmax())
+        result = tissue & (ndimage.distance_transform_edt(~core, sampling=sizes) <= radius + 0.5)
+        leak = _count(result & (depth < -8)) / max(1, _count(result))
+        if leak <= MAX_LEAK:
+            break
+    return None if result is None else ndimage.binary_fill_holes(result)
+
+
+def _tissue(
+    data: Field, body: Mask, depth: Field, seed: Mask, sizes: npt.NDArray[np.float64]
+) -> Mask:
+    """Voxels at least half as bright as brain near by; for CT, brain and CSF in HU."""
+    if float(data.min()) < -800:
+        return (data > CT_BRAIN[0]) & (data < CT_BRAIN[1])
+    inside = (body & (depth > 0)).astype(np.float32)
+    sigma = SHADING_MM / sizes
+    weight = ndimage.gaussian_filter(inside, sigma, truncate=2.5)
+    level = ndimage.gaussian_filter(data * inside, sigma, truncate=2.5) / np.maximum(weight, 1e-3)
+    middle = float(np.median(data[seed]))
+    level = np.where(weight > 0.02, level, middle)
+    return data > LOW_SHARE * np.minimum(level, 1.3 * middle)
+
+
+def _figures(
+    mask: Mask, depth: Field, body: Mask, sizes: npt.NDArray[np.float64]
+) -> tuple[float, float, float]:
+    expected = (depth > 3) & body
+    cover = _count(mask & expected) / max(1, _count(expected))
+    n_mask = max(1, _count(mask))
+    leak = _count(mask & (depth < -8)) / n_mask
+    box = bounding_box(body, 1)
+    below = ndimage.distance_transform_edt(body[box], sampling=sizes) <= 3.0
+    at_skin = _count(mask[box] & below) / n_mask
+    return float(cover), float(leak), float(at_skin)
+
+
+def _count(mask: Mask) -> int:
+    return int(np.count_nonzero(mask))

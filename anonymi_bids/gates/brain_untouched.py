@@ -1,0 +1,49 @@
+"""Gate: brain and CSF are untouched, by two independent brain masks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anonymi_bids.gates.context import GateContext, finding
+from anonymi_bids.gates.surface import bring
+from anonymi_bids.model import Finding
+
+GATE = "brain_untouched"
+
+
+def check(ctx: GateContext) -> Finding:
+    """Count changed voxels in the atlas' brain and in the brain found by grey values."""
+    limit = ctx.settings.max_brain_changed_ml
+    own = ctx.own_brain
+    if not own.plausible:
+        return finding(
+            GATE,
+            "could_not_tell",
+            f"No second brain mask could be made from the grey values (it covers {own.cover:.0%} "
+            "of the atlas' brain), so nobody can tell whether brain was cut; look at the image.",
+            limit=limit,
+        )
+    to_atlas = np.linalg.inv(ctx.atlas_to_image) @ ctx.before.affine
+    atlas = ctx.atlas.brain
+    by_atlas = bring(atlas.data.astype(np.float32), atlas.affine, to_atlas, own.mask.shape) > 0.5
+    changed = ctx.changes.any_volume | ctx.mask
+    unit = abs(float(np.linalg.det(ctx.before.affine[:3, :3]))) / 1000
+    in_atlas = float(np.count_nonzero(changed & by_atlas)) * unit
+    in_own = float(np.count_nonzero(changed & own.mask)) * unit
+    worst = max(in_atlas, in_own)
+    if worst > limit:
+        return finding(
+            GATE,
+            "failed",
+            f"The removed region reaches into the brain: {in_atlas:.2f} ml by the atlas, "
+            f"{in_own:.2f} ml by grey values ({limit:.2f} ml are allowed); look at the image.",
+            figure=worst,
+            limit=limit,
+        )
+    return finding(
+        GATE,
+        "passed",
+        "No voxel of brain or CSF differs, by the atlas and by grey values.",
+        figure=worst,
+        limit=limit,
+    )

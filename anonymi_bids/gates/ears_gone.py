@@ -1,0 +1,87 @@
+"""Gate: both ears are gone."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from anonymi_bids.gates.context import GateContext, finding
+from anonymi_bids.gates.surface import bounding_box, bring, shell, solid, voxel_edges
+from anonymi_bids.model import Finding, Image
+
+GATE = "ears_gone"
+
+Mask = npt.NDArray[np.bool_]
+
+SEARCH_MM = 8.0
+PINNA_MM = 6.0
+MIN_SKIN_ML = 0.2
+
+
+def check(ctx: GateContext) -> Finding:
+    """Hold the share of each ear's own skin that is left against its limit."""
+    limit = ctx.settings.max_ear_left
+    if not ctx.ears:
+        return finding(GATE, "passed", "The policy leaves the ears.", figure=None, limit=limit)
+    shares = {
+        "left": ear_left(ctx, ctx.atlas.ear_left),
+        "right": ear_left(ctx, ctx.atlas.ear_right),
+    }
+    seen = {side: share for side, share in shares.items() if share is not None}
+    if not seen:
+        return finding(
+            GATE, "passed", "There is no ear in the field of view.", figure=0.0, limit=limit
+        )
+    worst = max(seen, key=lambda side: seen[side])
+    if seen[worst] > limit:
+        return finding(
+            GATE,
+            "failed",
+            f"{seen[worst]:.1%} of the {worst} ear's skin is left ({limit:.1%} are allowed); "
+            "look at the image.",
+            figure=seen[worst],
+            limit=limit,
+        )
+    return finding(
+        GATE,
+        "passed",
+        f"The ears are gone (at most {seen[worst]:.1%} of an ear's skin is left).",
+        figure=seen[worst],
+        limit=limit,
+    )
+
+
+def ear_left(ctx: GateContext, ear: Image) -> float | None:
+    """Share of an ear's own skin that is unchanged or still tissue; None if it is not in view.
+
+    The ear is what sticks out of the own head near the atlas' ear: thinner than twice `PINNA_MM`.
+    Where nothing sticks out, the skin inside the atlas' ear stands for it.
+    """
+    affine = ctx.before.affine
+    shape = ctx.before.shape[:3]
+    to_atlas = np.linalg.inv(ctx.atlas_to_image) @ affine
+    signed = 50 - ndimage.distance_transform_edt(~ear.data, sampling=ear.voxel_sizes)
+    near = bring(np.maximum(signed, 0), ear.affine, to_atlas, shape)
+    search = near > 50 - SEARCH_MM
+    if not search.any():
+        return None
+    box = bounding_box(search, int(np.ceil(20 / voxel_edges(affine).min())))
+    body = ctx.tissue[box]
+    pinna = _sticking_out(body, affine) & search[box]
+    skin = shell(body, affine) & (pinna | (near[box] > 49.9))
+    unit = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+    if np.count_nonzero(skin) * unit < MIN_SKIN_ML:
+        return None
+    new_body = solid(ctx.after_mean, affine, ctx.levels[0])[box]
+    left = skin & (~ctx.changes.most_volumes[box] | new_body)
+    return float(np.count_nonzero(left) / np.count_nonzero(skin))
+
+
+def _sticking_out(body: Mask, affine: npt.NDArray[np.float64]) -> Mask:
+    """Find what an opening by a ball of `PINNA_MM` takes away."""
+    sizes = voxel_edges(affine)
+    depth = ndimage.distance_transform_edt(np.pad(body, 1, mode="edge"), sampling=sizes)
+    inner = depth > PINNA_MM
+    opened = ndimage.distance_transform_edt(~inner, sampling=sizes) <= PINNA_MM + 0.7
+    return body & ~opened[1:-1, 1:-1, 1:-1]

@@ -1,0 +1,145 @@
+"""Gate: the own skin of the face is gone, and the new surface lies well below it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from anonymi_bids.gates.context import GateContext, finding
+from anonymi_bids.gates.surface import bounding_box, head_coordinate, shell, solid, voxel_edges
+from anonymi_bids.model import Finding
+
+GATE = "face_gone"
+
+Mask = npt.NDArray[np.bool_]
+
+THIRDS = ("brow and eyes", "nose", "mouth and chin")
+MARGIN_MM = 2.0
+MIN_SKIN_ML = 0.5
+"""Less skin of the window than this in the field of view counts as no face."""
+
+
+@dataclass(frozen=True)
+class SkinLeft:
+    """What is left of a face.
+
+    Attributes
+    ----------
+    share : float
+        Share of the own skin in the window that is unchanged or still tissue.
+    by_third : tuple of float
+        The same for the upper, middle and lower third of the window; NaN where there is no skin.
+    depth_mm : tuple of float
+        Median distance of the old skin to the new surface, by third; NaN likewise.
+    skin_ml : float
+        Own skin in the window and field of view.
+    """
+
+    share: float
+    by_third: tuple[float, ...]
+    depth_mm: tuple[float, ...]
+    skin_ml: float
+
+
+def check(ctx: GateContext) -> Finding:
+    """Hold the share of own skin left in the face window against its limits."""
+    settings = ctx.settings
+    worst = max((measure(ctx, level) for level in ctx.levels), key=lambda left: left.share)
+    limit = settings.max_skin_left
+    if worst.skin_ml < MIN_SKIN_ML:
+        return finding(
+            GATE, "passed", "There is no face in the field of view.", figure=0.0, limit=limit
+        )
+    if worst.share > limit:
+        return finding(
+            GATE,
+            "failed",
+            f"{worst.share:.1%} of the face's own skin is left ({limit:.1%} are allowed): "
+            f"{_by_third(worst)}; look at the image.",
+            figure=worst.share,
+            limit=limit,
+        )
+    for name, share in zip(THIRDS, worst.by_third, strict=True):
+        if share > settings.max_skin_left_third:
+            return finding(
+                GATE,
+                "failed",
+                f"{share:.1%} of the own skin of {name} is left "
+                f"({settings.max_skin_left_third:.1%} are allowed); look at the image.",
+                figure=share,
+                limit=settings.max_skin_left_third,
+            )
+    for name, depth in zip(THIRDS, worst.depth_mm, strict=True):
+        if depth < settings.min_face_depth_mm:
+            return finding(
+                GATE,
+                "failed",
+                f"The new surface at {name} lies only {depth:.1f} mm from the old skin "
+                f"({settings.min_face_depth_mm:.1f} mm are needed), so it shows the same face.",
+                figure=depth,
+                limit=settings.min_face_depth_mm,
+            )
+    return finding(
+        GATE,
+        "passed",
+        f"{worst.share:.1%} of the face's own skin is left ({_by_third(worst)}).",
+        figure=worst.share,
+        limit=limit,
+    )
+
+
+def _by_third(left: SkinLeft) -> str:
+    return ", ".join(
+        f"{name} {share:.1%}" if np.isfinite(share) else f"{name} not in view"
+        for name, share in zip(THIRDS, left.by_third, strict=True)
+    )
+
+
+def measure(ctx: GateContext, level: float) -> SkinLeft:
+    """Measure what is left of the face at one grey level that separates air from skin."""
+    affine = ctx.before.affine
+    shape = ctx.before.shape[:3]
+    to_atlas = np.linalg.inv(ctx.atlas_to_image) @ affine
+    body = ctx.tissue if level == ctx.levels[0] else solid(ctx.before_mean, affine, level)
+    z = head_coordinate(shape, to_atlas, 2)
+    top = float(ctx.atlas.landmarks["brow"][2]) - MARGIN_MM
+    bottom = float(ctx.atlas.landmarks["chin"][2])
+    window = (z < top) & (z > bottom)
+    window &= head_coordinate(shape, to_atlas, 1) > MARGIN_MM
+    skin = shell(body, affine) & window
+    unit = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+    n_skin = int(np.count_nonzero(skin))
+    if n_skin * unit < MIN_SKIN_ML:
+        nothing = (float("nan"),) * 3
+        return SkinLeft(0.0, nothing, nothing, n_skin * unit)
+    new_body = solid(ctx.after_mean, affine, level)
+    left = skin & (~ctx.changes.most_volumes | new_body)
+    distance = _distance(skin, new_body, affine)
+    edges = np.linspace(top, bottom, 4)
+    shares, depths = [], []
+    for upper, lower in zip(edges[:-1], edges[1:], strict=True):
+        third = skin & (z <= upper) & (z > lower)
+        count = int(np.count_nonzero(third))
+        enough = count * unit >= MIN_SKIN_ML / 3
+        shares.append(float(np.count_nonzero(left & third) / count) if enough else float("nan"))
+        depths.append(float(np.median(distance[third])) if enough else float("nan"))
+    return SkinLeft(
+        float(np.count_nonzero(left) / n_skin), tuple(shares), tuple(depths), n_skin * unit
+    )
+
+
+def _distance(
+    skin: Mask, new_body: Mask, affine: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float32]:
+    """Distance of old skin to the new body, mm, within the box of the skin; 0 elsewhere."""
+    distance = np.zeros(skin.shape, dtype=np.float32)
+    box = bounding_box(skin, 1)
+    part = new_body[box]
+    if part.any():
+        distance[box] = ndimage.distance_transform_edt(~part, sampling=voxel_edges(affine))
+    else:
+        distance[box] = np.inf
+    return distance

@@ -1,0 +1,141 @@
+"""The outer surface of a scan, found independently of the methods that remove faces."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+Mask = npt.NDArray[np.bool_]
+Affine = npt.NDArray[np.float64]
+
+CT_LEVELS = (-500.0, -300.0)
+SHELL_MM = 2.5
+BORDER_VOXELS = 3
+
+
+def voxel_edges(affine: Affine) -> npt.NDArray[np.float64]:
+    """Edge lengths of a voxel, (3,) mm."""
+    return np.linalg.norm(affine[:3, :3], axis=0)
+
+
+def air_levels(data: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """Find two grey values above the air: just above its noise, and a tenth of bright tissue.
+
+    The air is read from the darkest of the six sides of the field of view.
+
+    Parameters
+    ----------
+    data : (I, J, K) float32 ndarray
+        Finite values.
+
+    Returns
+    -------
+    low, high : float
+    """
+    sample = data[::2, ::2, ::2]
+    if float(sample.min()) < -800 and float((sample < -700).mean()) > 0.05:
+        return CT_LEVELS
+    sides = []
+    for axis in range(3):
+        width = min(BORDER_VOXELS, data.shape[axis])
+        for part in (slice(0, width), slice(data.shape[axis] - width, None)):
+            side = np.moveaxis(data, axis, 0)[part]
+            low, middle, high = np.percentile(side, (16, 50, 84))
+            sides.append((float(middle), float(high - low) / 2))
+    middle, spread = min(sides)
+    bright = (
+        float(np.percentile(sample[sample > middle + 6 * spread], 95))
+        if np.any(sample > middle + 6 * spread)
+        else float(sample.max())
+    )
+    bright = max(bright - middle, 1e-12)
+    low = middle + min(max(7 * spread, 0.05 * bright), 0.15 * bright)
+    return low, max(low, middle + 0.12 * bright)
+
+
+def solid(data: npt.NDArray[np.float32], affine: Affine, level: float) -> Mask:
+    """Head with everything that outer air cannot reach, (I, J, K) bool.
+
+    Air flows in from all sides of the field of view, but not through openings narrower than about
+    3 mm; so cavities do not count as surface.
+    """
+    above = ndimage.uniform_filter(data, 3) > level
+    above &= data > level - abs(level) * 1e-6
+    wide = ndimage.binary_opening(above, iterations=1)
+    labels, count = ndimage.label(wide)
+    if count == 0:
+        return np.zeros(data.shape, bool)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    body = labels == int(sizes.argmax())
+    body = ndimage.binary_dilation(body, iterations=2) & above
+    return body | _sealed(body)
+
+
+def _sealed(body: Mask) -> Mask:
+    """Air pockets inside a body that a flood from its outside does not reach."""
+    closed = ndimage.binary_dilation(body, iterations=1)
+    labels, _ = ndimage.label(~closed)
+    touching = set()
+    for axis in range(3):
+        for index in (0, body.shape[axis] - 1):
+            touching |= set(np.unique(np.take(labels, index, axis=axis)))
+    outer = np.isin(labels, sorted(touching - {0}))
+    reached = ndimage.binary_dilation(outer, iterations=1)
+    return ~reached & ~body
+
+
+def shell(body: Mask, affine: Affine, thickness_mm: float = SHELL_MM) -> Mask:
+    """Outermost voxels of a body, at least one voxel thick; the edge of the view is no surface."""
+    sizes = voxel_edges(affine)
+    box = bounding_box(body, 2)
+    depth = ndimage.distance_transform_edt(body[box], sampling=sizes)
+    result = np.zeros(body.shape, bool)
+    result[box] = body[box] & (depth <= max(thickness_mm, float(sizes.min()) * 1.01))
+    return result
+
+
+def bounding_box(mask: Mask, margin: int) -> tuple[slice, ...]:
+    """Slices around the True voxels of a mask, grown by a margin; everything if it is empty."""
+    if not mask.any():
+        return tuple(slice(0, n) for n in mask.shape)
+    box = []
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        line = np.flatnonzero(mask.any(axis=others))
+        box.append(slice(max(0, int(line[0]) - margin), int(line[-1]) + 1 + margin))
+    return tuple(box)
+
+
+def head_coordinate(
+    shape: tuple[int, ...], to_atlas: Affine, axis: int
+) -> npt.NDArray[np.float32]:
+    """One atlas coordinate (mm) of every voxel.
+
+    Parameters
+    ----------
+    shape : (3,) tuple of int
+    to_atlas : (4, 4) ndarray
+        Voxel → atlas mm.
+    axis : int
+        0 right, 1 forward, 2 up.
+    """
+    row = to_atlas[axis].astype(np.float32)
+    i, j, k = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    return (row[0] * i + row[1] * j + row[2] * k + row[3]).astype(np.float32)
+
+
+def bring(
+    data: npt.NDArray[np.float32], affine: Affine, to_atlas: Affine, shape: tuple[int, ...]
+) -> npt.NDArray[np.float32]:
+    """Interpolate a map of the atlas on the voxels of an image (0 outside the atlas)."""
+    matrix = np.linalg.inv(affine) @ to_atlas
+    return ndimage.affine_transform(
+        data.astype(np.float32, copy=False),
+        matrix[:3, :3],
+        offset=matrix[:3, 3],
+        output_shape=shape,
+        order=1,
+        cval=0.0,
+    )
