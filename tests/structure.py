@@ -6,6 +6,7 @@ They live apart from ``test_layers.py`` so that each rule can be tried on a sour
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ SIDE_DOORS: frozenset[tuple[str, str]] = frozenset()
 
 OWNERS: dict[str, frozenset[str]] = {
     "nibabel": frozenset({"io"}),
-    "isal": frozenset({"io"}),
+    "isal": frozenset({"io", "bids"}),
     "nipype": frozenset({"cli", "graphs", "interfaces", "dicom"}),
     "pydicom": frozenset({"dicom", "phantoms"}),
     "ants": frozenset({"head", "audit"}),
@@ -200,13 +201,24 @@ def exits(source: str, module: str) -> Iterator[str]:
 
 
 def surroundings(source: str, module: str) -> Iterator[str]:
-    """Reading of the environment outside the command line: choices come as arguments."""
+    """Reading of the environment outside the command line: choices come as arguments.
+
+    Setting a variable for a library (its threads, its telemetry) is no reading.
+    """
     if room_of(module) in {"cli", "__main__"}:
         return
+    reads = re.compile(r"os\.environ(\.(get|items|keys|values|copy)\b|$)|os\.getenv\b")
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"os.environ", "os.getenv"}:
-            if isinstance(getattr(node, "ctx", None), ast.Load):
-                yield f"line {node.lineno}: only cli reads the environment"
+        if isinstance(node, ast.Call):
+            found = reads.match(ast.unparse(node.func))
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+            found = reads.match(ast.unparse(node.value))
+        elif isinstance(node, ast.Compare):
+            found = next((m for c in node.comparators if (m := reads.match(ast.unparse(c)))), None)
+        else:
+            continue
+        if found:
+            yield f"line {node.lineno}: only cli reads the environment"
 
 
 def global_state(source: str, module: str) -> Iterator[str]:
@@ -216,7 +228,7 @@ def global_state(source: str, module: str) -> Iterator[str]:
             yield f"line {node.lineno}: no global state"
         elif isinstance(node, ast.Call):
             name = ast.unparse(node.func)
-            if name.startswith("np.random.") and name.split(".")[-1] not in {
+            if re.fullmatch(r"np\.random\.\w+", name) and name.split(".")[-1] not in {
                 "default_rng",
                 "Generator",
                 "SeedSequence",

@@ -64,6 +64,8 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (structure.exits, "head.build", "raise SystemExit"),
     (structure.surroundings, "head.build", "import os\na = os.environ['HOME']"),
     (structure.surroundings, "head.build", "import os\na = os.getenv('HOME')"),
+    (structure.surroundings, "head.build", "import os\na = os.environ.get('HOME')"),
+    (structure.surroundings, "head.build", "import os\na = 'HOME' in os.environ"),
     (structure.global_state, "head.build", "def f():\n    global a\n    a = 1"),
     (structure.global_state, "head.build", "import numpy as np\na = np.random.rand(3)"),
 ]
@@ -87,7 +89,10 @@ ALLOWED: list[tuple[Rule, str, str]] = [
     (structure.sizes, "graphs.deface", lines(120).replace("long_one", "init_deface_wf")),
     (structure.exits, "cli.run", "import sys\nsys.exit(1)"),
     (structure.exits, "core.mask", "raise ValueError('no')"),
+    (structure.surroundings, "head.register", "import os\nos.environ['THREADS'] = '1'"),
+    (structure.surroundings, "head.register", "import os\nos.environ.setdefault('A', '1')"),
     (structure.global_state, "core.fill", "import numpy as np\nr = np.random.default_rng(1)"),
+    (structure.global_state, "core.fill", "r = np.random.default_rng(1).permutation(3)"),
 ]
 
 
