@@ -139,7 +139,7 @@ def voxelise(
     (I, J, K) float32 ndarray
         0…1.
     """
-    to_voxel = np.linalg.inv(affine)
+    to_voxel = np.asarray(np.linalg.inv(affine), dtype=np.float64)
     corners = apply_affine(to_voxel, vertices.astype(np.float64))[triangles.astype(np.int64)]
     mirrored = float(np.sign(np.linalg.det(affine[:3, :3])))
     share = np.zeros(shape, dtype=np.float32)
