@@ -93,12 +93,12 @@ def _run(args: argparse.Namespace) -> int:
     if "participant" in args.level:
         from anonymi_bids.cli.participants import run_participants
 
-        scratch = Path(tempfile.mkdtemp(prefix="run-", dir=places.work))
+        run_folder = Path(tempfile.mkdtemp(prefix="run-", dir=places.work))
         try:
-            plan = make_plan(checked, places, settings, args, scratch)
-            clean = run_participants(plan, places, settings, args, scratch)
+            plan = make_plan(checked, places, settings, args, run_folder)
+            clean = run_participants(plan, places, settings, args, run_folder)
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            shutil.rmtree(run_folder, ignore_errors=True)
     if "group" in args.level:
         from anonymi_bids.cli.group import run_group
 

@@ -185,7 +185,7 @@ class ReleaseImage(EvidenceStep):
             _record_withheld(output, evidence, reasons)
             return reasons
         staged = _stage(evidence, output)
-        record = {
+        record: dict[str, Any] = {
             key: evidence[key]
             for key in ("input_digest", "fit", "carry", "atlas_to_image", "region")
             if key in evidence

@@ -112,25 +112,19 @@ def open_scan(path: str | Path) -> Scan:
         If neither qform nor sform places it in space.
     """
     path = Path(path)
+    if not path.name.endswith((".nii", ".nii.gz")):
+        raise UnreadableImage("The file is not a NIfTI image; only .nii and .nii.gz are read.")
     try:
-        proxy = nib.load(path)
-        header: Any = proxy.header
+        header = _read_header(path)
         shape = tuple(int(n) for n in header.get_data_shape())
         dtype = np.dtype(header.get_data_dtype()).newbyteorder(header.endianness)
-        affine = np.asarray(proxy.affine, dtype=np.float64)  # type: ignore[attr-defined]
-    except (
-        nib.filebasedimages.ImageFileError,
-        HeaderDataError,
-        OSError,
-        EOFError,
-        ValueError,
-        zlib.error,
-    ) as error:
+        affine = np.asarray(header.get_best_affine(), dtype=np.float64)
+        header.get_slope_inter()
+        int(header["vox_offset"])
+    except (*_DAMAGE, HeaderDataError, ValueError, OverflowError) as error:
         raise UnreadableImage(
-            "The file is not a readable NIfTI image; convert or copy it again from its source."
+            "The file is not a readable NIfTI image, or ends early; copy it again from its source."
         ) from error
-    if not isinstance(header, (nib.Nifti1Header, nib.Nifti2Header)):
-        raise UnreadableImage("The file is not a NIfTI image; only .nii and .nii.gz are read.")
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) < 3 or min(shape) < 1 or np.prod(shape, dtype=np.float64) > MAX_VOXELS:
@@ -145,6 +139,25 @@ def open_scan(path: str | Path) -> Scan:
         )
     _check_affine(header, affine)
     return Scan(path, header, affine, shape, dtype)
+
+
+def _read_header(path: Path) -> Any:
+    """Read the header as it is stored.
+
+    `nibabel.load` blanks scaling and data offset in the header it gives; both are needed here.
+    """
+    with _open_raw(path) as stream:
+        block = stream.read(540)
+    for kind in (nib.Nifti1Header, nib.Nifti2Header):
+        length = kind.sizeof_hdr
+        if len(block) >= length and int.from_bytes(block[:4], "little") in (
+            length,
+            int.from_bytes(length.to_bytes(4, "little"), "big"),
+        ):
+            header = kind(block[:length], check=False)
+            if bytes(header["magic"].item())[:3] in (b"n+1", b"n+2"):
+                return header
+    raise ValueError
 
 
 def _check_affine(header: Any, affine: npt.NDArray[np.float64]) -> None:
@@ -182,7 +195,7 @@ def iter_volumes(scan: Scan) -> Iterator[npt.NDArray[Any]]:
     n_bytes = int(np.prod(shape, dtype=np.int64)) * scan.dtype.itemsize
     try:
         with _open_raw(scan.path) as stream:
-            _skip(stream, int(scan.header.get_data_offset()) or int(scan.header.sizeof_hdr) + 4)
+            _skip(stream, max(int(scan.header["vox_offset"]), scan.header.sizeof_hdr))
             for _ in range(scan.n_volumes):
                 content = _read_exactly(stream, n_bytes)
                 yield np.frombuffer(content, dtype=scan.dtype).reshape(shape, order="F")

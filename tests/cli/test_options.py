@@ -1,0 +1,86 @@
+"""Defaults < policy < file < command line; the recorded settings repeat the run."""
+
+import pytest
+
+from anonymi_bids.cli.options import (
+    agree_on_seed,
+    earlier_seed,
+    settings_from,
+    write_settings,
+)
+from anonymi_bids.cli.parser import parse
+from anonymi_bids.errors import SettingsError, UsageError
+from anonymi_bids.settings import Settings
+
+
+def arguments(*more):
+    return parse(["in", "out", "participant", *more])
+
+
+def test_seed_is_drawn_when_none_is_given_and_kept_for_the_next_run(tmp_path):
+    first = settings_from(arguments(), tmp_path)
+    assert first.seed > 2**64
+    agree_on_seed(first, tmp_path, given=False)
+    assert settings_from(arguments(), tmp_path).seed == first.seed == earlier_seed(tmp_path)
+
+
+def test_runs_that_start_together_use_the_first_seed(tmp_path):
+    first = agree_on_seed(Settings(seed=5), tmp_path, given=False)
+    second = agree_on_seed(Settings(seed=6), tmp_path, given=False)
+    assert (first.seed, second.seed) == (5, 5)
+    assert agree_on_seed(Settings(seed=7), tmp_path, given=True).seed == 7
+    assert earlier_seed(tmp_path) == 7
+    assert [path.name for path in tmp_path.iterdir()] == ["seed"]
+
+
+def test_recorded_settings_repeat_the_run(tmp_path):
+    policy = tmp_path / "mine.toml"
+    policy.write_text('recipient = "a \\"friend\\""\n[gates]\nmax_skin_left = 0.03\n')
+    given = settings_from(arguments("--policy", str(policy), "--seed", "9"), tmp_path)
+    assert given.gates.max_skin_left == 0.03
+    write_settings(given, tmp_path)
+    again = settings_from(arguments("--policy", str(tmp_path / "settings.toml")), tmp_path)
+    assert again == given
+    assert again.digest == given.digest
+
+
+def test_command_line_beats_the_policy(tmp_path):
+    policy = tmp_path / "mine.toml"
+    policy.write_text("seed = 1\n")
+    assert settings_from(arguments("--policy", str(policy), "--seed", "2"), tmp_path).seed == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[gates]\nmax_skin = 1\n", "unknown key"),
+        ("colour = 1\n", "unknown key"),
+        ("[gates]\nmax_skin_left = 3\n", "only 0 to 1"),
+        ('[gates]\nmax_skin_left = "x"\n', "wrong type"),
+        ("gates = 3\n", "as a table"),
+        ("[gates\n", "not valid TOML"),
+    ],
+)
+def test_wrong_policies_get_a_sentence(tmp_path, text, message):
+    policy = tmp_path / "mine.toml"
+    policy.write_text(text)
+    with pytest.raises(SettingsError, match=message):
+        settings_from(arguments("--policy", str(policy)), tmp_path)
+
+
+@pytest.mark.parametrize("option", ["--photos=x", "--gallery=x", "--dicom-out", "--review"])
+def test_options_that_are_not_built_are_refused(tmp_path, option):
+    with pytest.raises(UsageError, match="not built"):
+        settings_from(arguments(option), tmp_path)
+
+
+@pytest.mark.parametrize("method", ["surface", "ml"])
+def test_methods_that_are_not_built_are_refused(tmp_path, method):
+    with pytest.raises(UsageError, match="not built"):
+        settings_from(arguments("--method", method), tmp_path)
+
+
+def test_underscores_and_hyphens_are_the_same():
+    args = arguments("--participant_label", "01", "a_b", "--bids_filter_file=f_x.json")
+    assert args.participant_label == ["01", "a_b"]
+    assert args.bids_filter_file == "f_x.json"
