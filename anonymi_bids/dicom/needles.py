@@ -1,0 +1,186 @@
+"""Collect from DICOM headers the strings that must appear nowhere in a release."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from anonymi_bids.dicom.scan import MAX_HEADER_VALUE
+
+MIN_LENGTH = 4
+MAX_NEEDLES = 2000
+MAX_NEEDLE_LENGTH = 200
+
+KEYWORDS = (
+    "PatientName",
+    "PatientID",
+    "OtherPatientIDs",
+    "OtherPatientNames",
+    "PatientBirthName",
+    "PatientMotherBirthName",
+    "IssuerOfPatientID",
+    "PatientAddress",
+    "PatientTelephoneNumbers",
+    "PatientComments",
+    "MilitaryRank",
+    "EthnicGroup",
+    "Occupation",
+    "MedicalRecordLocator",
+    "AdditionalPatientHistory",
+    "AccessionNumber",
+    "StudyID",
+    "AdmissionID",
+    "ReferringPhysicianName",
+    "ReferringPhysicianAddress",
+    "PerformingPhysicianName",
+    "NameOfPhysiciansReadingStudy",
+    "PhysiciansOfRecord",
+    "RequestingPhysician",
+    "OperatorsName",
+    "ResponsiblePerson",
+    "InstitutionName",
+    "InstitutionAddress",
+    "InstitutionalDepartmentName",
+    "StationName",
+    "DeviceSerialNumber",
+    "StudyDescription",
+    "ImageComments",
+    "StudyComments",
+    "RequestedProcedureDescription",
+    "RequestedProcedureID",
+    "RequestedProcedureComments",
+    "PerformedProcedureStepDescription",
+    "PerformedProcedureStepID",
+    "ScheduledProcedureStepDescription",
+    "RequestAttributesSequence",
+    "OtherPatientIDsSequence",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SOPInstanceUID",
+    "FrameOfReferenceUID",
+    "DeviceUID",
+    "PatientBirthDate",
+    "StudyDate",
+    "SeriesDate",
+    "AcquisitionDate",
+    "ContentDate",
+    "PerformedProcedureStepStartDate",
+)
+"""Elements whose values tell who, where or when (PS3.15 annex E, table E.1-1)."""
+
+_NAMES = frozenset(("PN",))
+_DATES = frozenset(("DA", "DT"))
+
+COMMON = frozenset(
+    "adult aged anonymized anonymised anonymous axial body brain child cerebrum contrast cranium "
+    "department dicom female hands head hospital human images institution male medical mprage "
+    "neck neuro normal none null original patient phantom philips protocol radiology research "
+    "routine scan scanner siemens skull standard study subject test unknown volunteer with "
+    "without".split()
+)
+"""Words that stand in clean sidecars and in the program's own text; they identify nobody."""
+
+
+def needles_from_dicom(files: Iterable[Path]) -> tuple[str, ...]:
+    """Collect identifying strings of some files of one subject.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        One file a series is enough: what identifies stands in all of them.
+
+    Returns
+    -------
+    tuple of str
+        Sorted, at least four characters each, without common words; at most `MAX_NEEDLES`, names
+        and numbers first.
+    """
+    import pydicom.config
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    ranked: dict[str, int] = {}
+    with warnings.catch_warnings(), pydicom.config.disable_value_validation():
+        warnings.simplefilter("ignore")
+        for path in files:
+            try:
+                dataset = dcmread(
+                    path,
+                    stop_before_pixels=True,
+                    defer_size=MAX_HEADER_VALUE,
+                    specific_tags=list(KEYWORDS),
+                    force=True,
+                )
+                for rank, text in _texts(dataset, 0):
+                    ranked[text] = min(rank, ranked.get(text, rank))
+            except (InvalidDicomError, OSError, ValueError, KeyError, TypeError, struct.error):
+                continue
+    needles = [text for text in ranked if _is_needle(text)]
+    needles.sort(key=lambda text: (ranked[text], text))
+    return tuple(sorted(needles[:MAX_NEEDLES]))
+
+
+def _is_needle(text: str) -> bool:
+    if not MIN_LENGTH <= len(text) <= MAX_NEEDLE_LENGTH or text.casefold() in COMMON:
+        return False
+    letters = {letter for letter in text.casefold() if letter.isalnum()}
+    return len(letters) > 1
+
+
+def _texts(dataset: Any, depth: int) -> Iterator[tuple[int, str]]:
+    """Give (rank, text) of each element and of the parts of names."""
+    if depth > 4:
+        return
+    for rank, keyword in enumerate(KEYWORDS):
+        raw = dataset.get_item(keyword)
+        if raw is None or getattr(raw, "value", None) is None:
+            continue
+        element = dataset[keyword]
+        if element.VR == "SQ":
+            for item in element.value or ():
+                yield from _texts(item, depth + 1)
+            continue
+        for text in _split_values(element.value):
+            if element.VR in _DATES:
+                yield from ((rank, form) for form in date_forms(text))
+            else:
+                yield rank, text
+                if element.VR in _NAMES:
+                    parts = text.replace("=", " ").replace("^", " ").replace(",", " ").split()
+                    yield rank, " ".join(parts)
+                    yield rank, " ".join(reversed(parts))
+                    yield from ((rank, part) for part in parts)
+
+
+def _split_values(value: Any) -> list[str]:
+    many = value if isinstance(value, (list, tuple)) or _is_multi(value) else [value]
+    return [str(entry).replace("\0", "").strip() for entry in many if entry is not None]
+
+
+def _is_multi(value: Any) -> bool:
+    return type(value).__name__ == "MultiValue"
+
+
+def date_forms(text: str) -> tuple[str, ...]:
+    """Spellings of a DICOM date: 20130308 becomes 2013-03-08, 08.03.2013, 3/8/2013 … too."""
+    digits = text[:8].replace("-", "").replace(".", "")
+    if len(digits) != 8 or not digits.isdigit():
+        return ()
+    year, month, day = digits[:4], digits[4:6], digits[6:]
+    if not ("1" <= year[0] <= "2" and "01" <= month <= "12" and "01" <= day <= "31"):
+        return ()
+    return (
+        digits,
+        f"{year}-{month}-{day}",
+        f"{year}/{month}/{day}",
+        f"{year}.{month}.{day}",
+        f"{day}.{month}.{year}",
+        f"{day}/{month}/{year}",
+        f"{month}/{day}/{year}",
+        f"{day}-{month}-{year}",
+        f"{int(day)}.{int(month)}.{year}",
+        f"{int(month)}/{int(day)}/{year}",
+    )
