@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import functools
+import io
 import re
 import tomllib
 from collections.abc import Iterator
@@ -86,13 +89,17 @@ def test_commands_are_understood(path: Path, capsys: pytest.CaptureFixture[str])
                 pytest.fail(f"{command}: {capsys.readouterr().err}")
 
 
-def known_options() -> set[str]:
+@functools.cache
+def known_options() -> frozenset[str]:
+    """Options of all three commands, from their own help."""
     from anonymi_bids.cli import atlas, phantoms
 
     known = options_of(build_parser())
     for module in (atlas, phantoms):
-        known |= options_of(module.build_parser())
-    return known
+        with contextlib.redirect_stdout(io.StringIO()) as text, pytest.raises(SystemExit):
+            module.main(["--help"])
+        known |= set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text.getvalue()))
+    return frozenset(known)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
