@@ -1,0 +1,148 @@
+"""The face as depth maps, aligned by brain and skull, never by the face itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from anonymi_bids.core.grid import apply_affine
+from anonymi_bids.core.mask import air_statistics, air_threshold, head_mask, is_ct
+from anonymi_bids.core.render import depth_map, view_direction
+from anonymi_bids.model import Image
+
+if TYPE_CHECKING:
+    from anonymi_bids.head.atlas import Atlas
+
+Affine = npt.NDArray[np.float64]
+
+AZIMUTHS = (-35.0, 0.0, 35.0)
+SPACING_MM = 2.0
+SKIN_GAP_MM = (3.0, 45.0)
+"""Distance of skin from brain on the forehead; outside it the surface found is not skin."""
+
+MIN_SEEN = 0.3
+"""Share of rays that must meet a surface for a face to count as acquired."""
+
+_HALF_WIDTH_MM = 76.0
+_BELOW_CHIN_MM = 12.0
+_ABOVE_BROW_MM = 8.0
+_FAR_MM, _NEAR_MM = -20.0, 170.0
+
+
+def rigid_part(matrix: Affine, centre: npt.ArrayLike) -> Affine:
+    """Give the rotation and shift of an affine that agree with it at one point.
+
+    Parameters
+    ----------
+    matrix : (4, 4) ndarray
+    centre : (3,) array_like
+        Point that both map to the same place.
+
+    Returns
+    -------
+    (4, 4) ndarray
+        A proper rotation (nearest in the Frobenius norm) and a shift.
+    """
+    u, _, vt = np.linalg.svd(matrix[:3, :3])
+    sign = np.diag([1, 1, np.sign(np.linalg.det(u @ vt))])
+    rigid = np.eye(4)
+    rigid[:3, :3] = u @ sign @ vt
+    centre = np.asarray(centre, dtype=np.float64)
+    rigid[:3, 3] = apply_affine(matrix, centre) - rigid[:3, :3] @ centre
+    return rigid
+
+
+def face_maps(
+    image: Image, atlas: Atlas, atlas_to_image: Affine
+) -> dict[str, npt.NDArray[np.float16]]:
+    """See the face from three sides.
+
+    The head frame is the rigid part of the affine, anchored at the brain's centre, so that sizes
+    stay those of the person.
+
+    Parameters
+    ----------
+    image : Image
+    atlas : Atlas
+    atlas_to_image : (4, 4) ndarray
+
+    Returns
+    -------
+    dict of float16 ndarray
+        ``depth`` (3, rows, columns): azimuth −35°, 0°, 35°, 2 mm pixels from brow to chin, mm
+        towards the viewer; NaN for misses. ``skin_gap`` (1,): median distance of the surface from
+        the brain on the forehead, mm; NaN if nothing was met there.
+    """
+    head_to_image = head_frame(atlas, atlas_to_image)
+    share = skin_share(image)
+    low = float(atlas.landmarks["chin"][2]) - _BELOW_CHIN_MM
+    brow = float(atlas.landmarks["brow"][2])
+    extent = ((-_HALF_WIDTH_MM, _HALF_WIDTH_MM), (low, brow + _ABOVE_BROW_MM), (_FAR_MM, _NEAR_MM))
+    views = [
+        depth_map(share, image.affine, head_to_image, view_direction(side), SPACING_MM, extent)
+        for side in AZIMUTHS
+    ]
+    gap = _skin_gap(share, image.affine, atlas, atlas_to_image, head_to_image)
+    return {
+        "depth": np.stack(views).astype(np.float16),
+        "skin_gap": np.array([gap], dtype=np.float16),
+    }
+
+
+def skin_share(image: Image) -> npt.NDArray[np.float32]:
+    """Share of each voxel inside the head: 0.5 where the signal crosses the skin's threshold.
+
+    Finer than the voxels, since the signal across the skin's border is used, not only its mask.
+
+    Returns
+    -------
+    (I, J, K) float32 ndarray
+    """
+    data = np.nan_to_num(np.asarray(image.data, dtype=np.float32), posinf=0, neginf=0)
+    limit = air_threshold(data)
+    head = head_mask(data, image.affine, threshold=limit)
+    air = -1000.0 if is_ct(data) else air_statistics(data)[0]
+    share = (ndimage.gaussian_filter(data, 0.6) - air) / (2 * max(limit - air, 1e-12))
+    near = ndimage.binary_dilation(head)
+    core = ndimage.binary_erosion(head)
+    return np.where(core, 1.0, np.where(near, np.clip(share, 0, 1), 0.0)).astype(np.float32)
+
+
+def head_frame(atlas: Atlas, atlas_to_image: Affine) -> Affine:
+    """Rigid head frame → image, anchored at the centre of the atlas' brain."""
+    where = np.argwhere(atlas.brain.data).mean(axis=0)
+    return rigid_part(atlas_to_image, apply_affine(atlas.brain.affine, where))
+
+
+def _skin_gap(
+    share: npt.NDArray[np.float32],
+    affine: Affine,
+    atlas: Atlas,
+    atlas_to_image: Affine,
+    head_to_image: Affine,
+) -> float:
+    """Median distance of the first surface from the brain, seen on the forehead."""
+    brow, vertex = (float(atlas.landmarks[name][2]) for name in ("brow", "vertex"))
+    top = max(brow + 20, brow + 0.6 * (vertex - brow))
+    extent = ((-35.0, 35.0), (brow + 8, top), (_FAR_MM, _NEAR_MM))
+    front = view_direction(0)
+    skin = depth_map(share, affine, head_to_image, front, 2 * SPACING_MM, extent)
+    brain = depth_map(
+        atlas.brain.data.astype(bool),
+        atlas.brain.affine,
+        np.linalg.inv(atlas_to_image) @ head_to_image,
+        front,
+        2 * SPACING_MM,
+        extent,
+    )
+    gap = (skin - brain)[np.isfinite(skin) & np.isfinite(brain)]
+    return float(np.median(gap)) if gap.size >= 10 else float("nan")
+
+
+def acquired(depth: npt.NDArray[np.floating], skin_gap: float) -> bool:
+    """Whether depth maps show skin, so that an attack on them is an attack on a face."""
+    seen = np.isfinite(depth).mean()
+    return bool(seen >= MIN_SEEN and SKIN_GAP_MM[0] <= skin_gap <= SKIN_GAP_MM[1])

@@ -1,0 +1,218 @@
+"""Turn rates into results in plain words: meets, does not meet, or cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from anonymi_bids.audit import gallery, scores
+from anonymi_bids.audit.match import BINS, Matches
+from anonymi_bids.audit.rates import Rate, cmc, excess_risk, people_for_no_hit, wilson
+from anonymi_bids.audit.trials import Outcome
+
+MEETS, DOES_NOT, CANNOT_TELL = "meets", "does not meet", "inconclusive"
+SETS_ACCESS = "sets the access level"
+
+TITLES = {
+    "face_shape": "Face recognised by its shape",
+    "brain_linkage": "Brain linked with another scan",
+}
+
+SCORES = {
+    "depth": "depth of the surface seen from three sides",
+    "slope": "slopes of the surface seen from three sides",
+    "brain": "correlation of brains",
+    "brain_high": "correlation of brains, fine structure only",
+    "brain_edges": "correlation of the brains' edges",
+}
+
+
+def rounded(value: float, digits: int = 6) -> float | None:
+    """Round for JSON; None for what is not a number."""
+    return round(float(value), digits) if np.isfinite(value) else None
+
+
+def rate_entry(found: Rate) -> dict[str, Any]:
+    """Write a rate as it stands in ``audit.json``."""
+    return {
+        "n": found.n,
+        "hits": found.hits,
+        "rate": rounded(found.value),
+        "interval": [rounded(found.low), rounded(found.high)],
+        "upper95": rounded(found.upper95),
+    }
+
+
+def face_result(after: Rate, control: Rate, *, limit: float, control_limit: float) -> str:
+    """Judge a face attack.
+
+    Parameters
+    ----------
+    after, control : Rate
+        On the release, and the same attack on the originals.
+    limit : float
+        What the one-sided upper bound must not exceed.
+    control_limit : float
+        What the control's lower bound must reach, or the attack proves nothing.
+    """
+    if after.n and after.low > limit:
+        return DOES_NOT
+    if after.n == 0 or control.low < control_limit:
+        return CANNOT_TELL
+    if after.upper95 <= limit:
+        return MEETS
+    return CANNOT_TELL if after.n < people_for_no_hit(limit) else DOES_NOT
+
+
+def face_reason(
+    result: str, after: Rate, control: Rate, limit: float, control_limit: float
+) -> str:
+    """Say why, in one sentence."""
+    if after.n == 0:
+        return "Nobody could be attacked, because no person has a face and a second visit."
+    if result == MEETS:
+        return (
+            f"Even the upper bound, {in_hundred(after.upper95)}, stays below the limit, "
+            f"{in_hundred(limit)}."
+        )
+    if result == DOES_NOT and after.low > limit:
+        return f"Even the lower bound, {in_hundred(after.low)}, is above {in_hundred(limit)}."
+    if control.low < control_limit:
+        return (
+            f"The attack found {control.hits} of {control.n} people on the untouched originals, "
+            f"which does not show that it finds at least {in_hundred(control_limit)}; an attack "
+            "that weak, or tried on so few, proves nothing."
+        )
+    if after.n < people_for_no_hit(limit):
+        return (
+            f"{_people(after.n)} cannot show a risk as low as {in_hundred(limit)}: at least "
+            f"{people_for_no_hit(limit)} people without a hit are needed."
+        )
+    return (
+        f"The upper bound, {in_hundred(after.upper95)}, is above the limit, {in_hundred(limit)}."
+    )
+
+
+def in_hundred(share: float) -> str:
+    """Say a share as a natural frequency."""
+    number = 100 * share
+    if number == 0 or number >= 10:
+        text = f"{number:.0f}"
+    elif number >= 1:
+        text = f"{number:.1f}".removesuffix(".0")
+    else:
+        text = f"{number:.2g}"
+    return f"{text} of 100"
+
+
+def _people(n: int) -> str:
+    return "1 person" if n == 1 else f"{n} people"
+
+
+def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float) -> dict[str, Any]:
+    """Write one attack as it stands in ``audit.json``.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    limit : float or None
+        None for brain linkage, which no pixel can cure: it sets the access level.
+    control_limit : float
+    """
+    after, control = outcome.rate_after, outcome.rate_before
+    chance = 1 / after.n
+    passed = control.low >= control_limit
+    entry = {
+        "name": outcome.name,
+        "title": TITLES[outcome.name],
+        "threat_model": "population to sample",
+        "population": "local",
+        "score": SCORES[outcome.score],
+        "contrast": outcome.contrast or "any",
+        **rate_entry(after),
+        "chance": rounded(chance),
+        "excess": rounded(excess_risk(after.value, chance)),
+        "positive_control": {**rate_entry(control), "limit": control_limit, "passed": passed},
+        "negative_control": {
+            "shuffled_mean_hits": rounded(outcome.shuffled.mean_hits),
+            "shuffles": outcome.shuffled.rounds,
+            "p_value": rounded(outcome.shuffled.p_value),
+            "wrong_region": rate_entry(outcome.wrong_region),
+        },
+        "other_direction": rate_entry(outcome.rate_back),
+        "second_visits": {
+            "real": int((~outcome.duel.simulated).sum()),
+            "simulated": int(outcome.duel.simulated.sum()),
+        },
+        "not_acquired": outcome.not_acquired,
+        "threshold": limit,
+        "curves": {"before": curves(outcome.before), "after": curves(outcome.after)},
+    }
+    if limit is None:
+        return entry | {"result": SETS_ACCESS, "reason": _linkage_reason(after, passed)}
+    result = face_result(after, control, limit=limit, control_limit=control_limit)
+    reason = face_reason(result, after, control, limit, control_limit)
+    return entry | {"result": result, "reason": reason}
+
+
+def _linkage_reason(after: Rate, control_passed: bool) -> str:
+    found = f"{after.hits} of {_people(after.n)} were linked with another scan of the same brain"
+    if not control_passed:
+        found += ", by an attack that was not shown to be strong on the originals"
+    return (
+        f"{found}. The brain itself must stay as it is, so no defacing cures this: it decides who "
+        "may get the data."
+    )
+
+
+def curves(found: Matches) -> dict[str, Any]:
+    """Everything the charts need, without any person's own score.
+
+    Returns
+    -------
+    dict
+        ``cmc``, ``cmc_band`` (Wilson) up to rank 50, ``gallery_sizes`` with ``rank1``,
+        ``separation`` (AUC, d', EER), ``histogram``.
+    """
+    n = len(found.rank)
+    top = min(n, 50)
+    shares = cmc(found.rank, top)
+    band = [wilson(int(round(share * n)), n) for share in shares]
+    sizes = sorted({int(size) for size in np.geomspace(1, n, 12).round()})
+    rank1 = gallery.rank1_curve(np.minimum(found.rank, n), n, sizes)
+    own = found.own[np.isfinite(found.own)]
+    separation: dict[str, float | None] = {"auc": None, "d_prime": None, "eer": None}
+    if len(own) >= 2 and len(found.impostors) >= 2:
+        separation = {
+            "auc": rounded(scores.auc(own, found.impostors)),
+            "d_prime": rounded(scores.d_prime(own, found.impostors)),
+            "eer": rounded(scores.equal_error_rate(own, found.impostors)),
+        }
+    return {
+        "cmc": [rounded(share) for share in shares],
+        "cmc_band": [[rounded(low), rounded(high)] for low, high in band],
+        "gallery_sizes": sizes,
+        "rank1": [rounded(value) for value in rank1],
+        "separation": separation,
+        "histogram": _histogram(found.histogram),
+    }
+
+
+def _histogram(counts: Any) -> dict[str, Any]:
+    """Count in bins of five, or give nothing where a bin could be read as one person's score."""
+    merged = counts.reshape(2, 20, 5).sum(axis=2)
+    return {
+        "edges": [rounded(edge) for edge in BINS[::5]],
+        "same": [int(count) for count in merged[0]] if merged[0].sum() >= 11 else [],
+        "different": [int(count) for count in merged[1]],
+    }
+
+
+def overall(attacks: Sequence[Mapping[str, Any]]) -> str:
+    """Give the worst result of all attacks that have a limit."""
+    results = [entry["result"] for entry in attacks if entry["threshold"] is not None]
+    if DOES_NOT in results:
+        return DOES_NOT
+    return MEETS if results and set(results) == {MEETS} else CANNOT_TELL

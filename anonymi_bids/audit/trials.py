@@ -1,0 +1,277 @@
+"""One attack tried before and after: recognise a face by its shape, link a brain."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anonymi_bids.audit import scores
+from anonymi_bids.audit.describe import FACE_SCORES, Describe, brain_row
+from anonymi_bids.audit.faces import acquired
+from anonymi_bids.audit.features import KINDS, Features, list_features, load_features
+from anonymi_bids.audit.match import Matches, compare
+from anonymi_bids.audit.rates import Rate, rate
+from anonymi_bids.audit.resampling import permutation_p
+from anonymi_bids.audit.rows import Rows
+from anonymi_bids.audit.visits import Duel, Item, make_duel
+from anonymi_bids.errors import ImageError
+
+ROUNDS = 1999
+"""Permutations of the negative control."""
+
+_MIN_FOR_MEAN = 4
+
+Items = dict[str, list[Item]]
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Negative control: the same attack with names shuffled."""
+
+    mean_hits: float
+    rounds: int
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One attack, before and after.
+
+    Attributes
+    ----------
+    name, score : str
+        What was attacked and which way of comparing was the strongest on the originals.
+    contrast : str
+        Contrast compared; empty if any.
+    duel : Duel
+        After: released probes.
+    before, after : Matches
+    rate_before, rate_after : Rate
+        Known people found first in the release (or among the originals); ties count by lot.
+    rate_back : Rate
+        After, the other direction: released images given the right name.
+    shuffled : Control
+    wrong_region : Rate
+        The same attack on the air round the head of the released images.
+    not_acquired : mapping
+        People left out because their original shows no skin (``original``), and people whose
+        released images show none (``released``; counted as not identified).
+    """
+
+    name: str
+    score: str
+    contrast: str
+    duel: Duel
+    before: Matches
+    after: Matches
+    rate_before: Rate
+    rate_after: Rate
+    rate_back: Rate
+    shuffled: Control
+    wrong_region: Rate
+    not_acquired: dict[str, int] = field(default_factory=dict)
+
+
+def gather(features_dir: Path) -> tuple[Items, list[str]]:
+    """Read whose features there are.
+
+    Returns
+    -------
+    items : dict of list of Item
+        By kind.
+    damaged : list of str
+        One sentence for each file that could not be read.
+    """
+    items: Items = {kind: [] for kind in KINDS}
+    damaged = []
+    for kind in KINDS:
+        for path in list_features(features_dir, kind):
+            try:
+                meta, features = load_features(path)
+            except ImageError as error:
+                damaged.append(str(error))
+                continue
+            face = acquired(features["depth"], float(features["skin_gap"][0]))
+            items[kind].append(Item(path, meta, face))
+    return items, damaged
+
+
+def attack_faces(items: Items, rng: np.random.Generator, folder: Path) -> Outcome | None:
+    """Recognise released faces by their shape among originals of other visits.
+
+    Any contrast may be compared with any other. People whose originals show no skin cannot be
+    attacked and are counted apart; a released image that shows none counts as not identified.
+    """
+    seen = {kind: [item for item in items[kind] if item.face] for kind in ("original", "second")}
+    before = make_duel(seen["original"], seen["original"], seen["second"])
+    after = make_duel(items["released"], seen["original"], seen["second"], wanted=before.people)
+    before = make_duel(seen["original"], seen["original"], seen["second"], wanted=after.people)
+    if after.n == 0:
+        return None
+    released = {item.meta.subject for item in items["released"]}
+    with_skin = {item.meta.subject for item in items["released"] if item.face}
+    counts = {
+        "original": len(released - {item.meta.subject for item in seen["original"]}),
+        "released": len(set(after.people) - with_skin),
+    }
+    return _attack("face_shape", "", before, after, FACE_SCORES, rng, folder, counts)
+
+
+def attack_brains(items: Items, rng: np.random.Generator, folder: Path) -> Outcome | None:
+    """Link released brains with originals of other visits, within the commonest contrast."""
+    people_by_contrast: Counter[str] = Counter()
+    for contrast in sorted({item.meta.contrast for item in items["released"]}):
+        duel = make_duel(*(_of(items, kind, contrast) for kind in ("released", *KINDS[:2])))
+        people_by_contrast[contrast] = duel.n
+    if not people_by_contrast or max(people_by_contrast.values()) == 0:
+        return None
+    contrast = min(people_by_contrast, key=lambda name: (-people_by_contrast[name], name))
+    original, second = (_of(items, kind, contrast) for kind in KINDS[:2])
+    after = make_duel(_of(items, "released", contrast), original, second)
+    before = make_duel(original, original, second, wanted=after.people)
+    ways = {name: brain_row(name) for name in ("brain_high", "brain_edges", "brain")}
+    return _attack("brain_linkage", contrast, before, after, ways, rng, folder, {})
+
+
+def _of(items: Items, kind: str, contrast: str) -> list[Item]:
+    return [item for item in items[kind] if item.meta.contrast == contrast]
+
+
+def _attack(
+    name: str,
+    contrast: str,
+    before: Duel,
+    after: Duel,
+    ways: dict[str, Describe],
+    rng: np.random.Generator,
+    folder: Path,
+    counts: dict[str, int],
+) -> Outcome:
+    """Choose the strongest way on the originals, then use it on the release."""
+    only_faces = name == "face_shape"
+    best: tuple[tuple[float, float], str, Matches] | None = None
+    for way, describe in ways.items():
+        found = _compare(before, describe, folder, only_faces)
+        strength = (float(found.hits.sum()), _separation(found))
+        if best is None or strength > best[0]:
+            best = strength, way, found
+    if best is None:
+        raise ValueError("An attack needs at least one way of comparing.")
+    _, way, found_before = best
+    found_after = _compare(after, ways[way], folder, only_faces)
+    air = _compare(after, _air_row, folder, False)
+    return Outcome(
+        name=name,
+        score=way,
+        contrast=contrast,
+        duel=after,
+        before=found_before,
+        after=found_after,
+        rate_before=_rate(found_before.hits),
+        rate_after=_rate(found_after.hits),
+        rate_back=_rate(found_after.hits_back),
+        shuffled=_shuffled(found_after, rng),
+        wrong_region=_rate(air.hits),
+        not_acquired=counts,
+    )
+
+
+def _compare(duel: Duel, describe: Describe, folder: Path, only_faces: bool) -> Matches:
+    centred = duel.n >= _MIN_FOR_MEAN
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as place:
+        probes = Rows(duel.probes.items, describe, Path(place), centred=centred)
+        gallery = Rows(duel.gallery.items, describe, Path(place), centred=centred)
+        usable = np.array([item.face or not only_faces for item in duel.probes.items])
+        return compare(duel, probes, gallery, usable)
+
+
+def _air_row(features: Features) -> npt.NDArray[np.float32]:
+    return features["air"].astype(np.float32)
+
+
+def _separation(found: Matches) -> float:
+    """AUC of same against different people; 0 where there is nobody else."""
+    own = found.own[np.isfinite(found.own)]
+    if len(own) == 0 or len(found.impostors) == 0:
+        return 0.0
+    return scores.auc(own, found.impostors)
+
+
+def _rate(hits: npt.NDArray[np.float64]) -> Rate:
+    """Rate by person; ties broken by lot, the sum rounded to whole people."""
+    return rate(int(np.floor(hits.sum() + 0.5)), len(hits))
+
+
+def _shuffled(found: Matches, rng: np.random.Generator) -> Control:
+    """Shuffle the names of the released images and count the hits that are left."""
+    n = len(found.first)
+    drawn = np.array([float((found.first == rng.permutation(n)).sum()) for _ in range(ROUNDS)])
+    p_value = permutation_p(float(found.hits.sum()), drawn)
+    return Control(float(drawn.mean()), ROUNDS, p_value)
+
+
+def doubles(
+    items: Items,
+    linkage: Outcome,
+    folder: Path,
+    *,
+    describe: Callable[[str], Describe] = brain_row,
+) -> tuple[int, float]:
+    """Count pairs of different released people whose brains look like one person's.
+
+    Returns
+    -------
+    pairs : int
+        Pairs that score at least as high as half of the true pairs do (and at least 0.3).
+    limit : float
+    """
+    released = _of(items, "released", linkage.contrast)
+    order = sorted(released, key=lambda item: (item.meta.subject, item.meta.stem))
+    own = linkage.after.own[np.isfinite(linkage.after.own)]
+    if len(order) < 2 or len(own) == 0:
+        return 0, float("nan")
+    limit = max(0.3, float(np.median(own)))
+    subjects = np.unique([item.meta.subject for item in order], return_inverse=True)[1]
+    centred = len(set(subjects.tolist())) >= _MIN_FOR_MEAN
+    found: set[tuple[int, int]] = set()
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as place:
+        rows = Rows(order, describe(linkage.score), Path(place), centred=centred)
+        for start, left in rows.blocks():
+            for other, right in rows.blocks():
+                if other + len(right) <= start:
+                    continue
+                near = np.argwhere(left @ right.T >= limit)
+                a, b = subjects[near[:, 0] + start], subjects[near[:, 1] + other]
+                found |= {
+                    (min(i, j), max(i, j))
+                    for i, j in zip(a.tolist(), b.tolist(), strict=True)
+                    if i != j
+                }
+    return len(found), limit
+
+
+def people_annex(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """Tell per person who was found; identifying, for ``private/`` only."""
+    return [
+        {
+            "attack": outcome.name,
+            "subject": person,
+            "simulated_second_visit": bool(outcome.duel.simulated[index]),
+            "rank_before": float(outcome.before.rank[index]),
+            "rank_after": float(outcome.after.rank[index]),
+            "score_after": _finite(outcome.after.own[index]),
+        }
+        for outcome in outcomes
+        for index, person in enumerate(outcome.duel.people)
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
