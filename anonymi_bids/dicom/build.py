@@ -218,6 +218,28 @@ def _without_file(image: NamedImage, files: Mapping[str, Converted]) -> NamedIma
     return NamedImage(image.planned, image.image_id, image.automatic, withhold(1.0, problem))
 
 
+_RESAMPLED = (
+    "It is a copy that dcm2niix resampled because slices are missing; the acquired slices, with "
+    "the missing ones filled from their neighbours, are used instead."
+)
+_UNEVEN = (
+    "Its slices are not evenly spaced, which NIfTI cannot tell; the copy that dcm2niix resampled "
+    "to even distances is used instead."
+)
+
+
+def _lost_slices(entry: PlannedSeries, outputs: Sequence[Converted]) -> int:
+    """Count slices that went into the conversion but into no image."""
+    if not all(image.shape for image in outputs):
+        return 0
+    counted = sum(
+        image.n_slices - image.filled
+        for image in outputs
+        if not any(name in image.postfix for name in ("Eq_", "ROI", "Crop", "Tilt"))
+    )
+    return max(entry.facts.n_slices - counted, 0)
+
+
 def _name_outputs(
     entry: PlannedSeries, outputs: Sequence[Converted]
 ) -> list[tuple[str, Converted | None, Decision]]:
@@ -229,25 +251,20 @@ def _name_outputs(
     even = {
         postfix.split("Eq_")[0].rstrip("_"): postfix for postfix in by_postfix if "Eq_" in postfix
     }
-    counted = sum(
-        image.n_slices
-        for image in outputs
-        if not any(name in image.postfix for name in ("Eq_", "ROI", "Crop", "Tilt"))
-    )
-    lost = max(entry.facts.n_slices - counted, 0) if all(i.shape for i in outputs) else 0
+    lost = _lost_slices(entry, outputs)
     named: list[tuple[str, Converted | None, Decision]] = []
-    for postfix in sorted(by_postfix, key=lambda text: (text not in even.values(), text)):
+    for postfix in sorted(by_postfix):
         image = by_postfix[postfix]
-        if postfix in even:
-            uneven = ".".join(filter(None, (entry.fingerprint, postfix, "uneven")))
-            reason = (
-                "Its slices are not evenly spaced, which NIfTI cannot tell; the copy that "
-                "dcm2niix resampled to even distances is used instead."
-            )
-            named.append((uneven, image, withhold(1.0, reason)))
+        base = next((own for own, other in even.items() if other == postfix), None)
+        image_id = f"{entry.fingerprint}.{postfix}" if postfix else entry.fingerprint
+        if base is not None and base in by_postfix:
+            if by_postfix[base].filled:
+                named.append((image_id, image, withhold(1.0, _RESAMPLED)))
+                continue
+            image_id = f"{entry.fingerprint}.{base}" if base else entry.fingerprint
+        elif postfix in even and not image.filled:
+            named.append((f"{image_id}.uneven", image, withhold(1.0, _UNEVEN)))
             continue
-        own = next((base for base, other in even.items() if other == postfix), postfix)
-        image_id = f"{entry.fingerprint}.{own}" if own else entry.fingerprint
         decision = name_series(facts_with_sidecar(entry.facts, image, lost))
         named.append((image_id, image, decision))
     if all(image_id != entry.fingerprint for image_id, _, _ in named):
@@ -314,11 +331,12 @@ def _sidecar(file: Converted, decision: Decision) -> dict[str, Any]:
     sidecar = {key: value for key, value in file.sidecar.items() if key != "BidsGuess"}
     if decision.datatype == "func":
         sidecar["TaskName"] = dict(decision.entities).get("task", "unknown")
-    if "Eq_" in file.postfix:
-        # One time a slice no longer holds, since slices were resampled.
-        sidecar.pop("SliceTiming", None)
+    if file.filled or "Eq_" in file.postfix:
+        sidecar.pop("SliceTiming", None)  # one time a slice no longer holds
         sidecar["ConversionNote"] = (
-            "Slices were missing or unevenly spaced; dcm2niix resampled them to even distances."
+            f"{file.filled} missing slice(s) were filled from their neighbours."
+            if file.filled
+            else "Slices were unevenly spaced; dcm2niix resampled them to even distances."
         )
     return sidecar
 

@@ -11,10 +11,11 @@ import os
 import shlex
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from anonymi_bids.dicom.repair import find_gaps, write_filled
 from anonymi_bids.dicom.sort import Series
 from anonymi_bids.errors import ImageError, ToolError, UnreadableImage
 from anonymi_bids.io.atomic import space_errors
@@ -42,6 +43,8 @@ class Converted:
         Three or four axes; empty if the image cannot be used.
     problem : str
         Sentence why it cannot be used; empty if it can.
+    filled : int
+        Missing slices that were filled from their neighbours.
     """
 
     path: Path
@@ -51,6 +54,7 @@ class Converted:
     bvec: Path | None = None
     shape: tuple[int, ...] = ()
     problem: str = ""
+    filled: int = 0
 
     @property
     def n_slices(self) -> int:
@@ -112,7 +116,24 @@ def convert_series(series: Series, folder: Path) -> list[Converted]:
             _bring(file.path, source / f"{number:06d}")
     run_dcm2niix(source, target)
     shutil.rmtree(source)
-    return collect(target)
+    images = collect(target)
+    with space_errors("a converted series"):
+        return [fill_gaps(series, image) if not image.postfix else image for image in images]
+
+
+def fill_gaps(series: Series, image: Converted) -> Converted:
+    """Fill single missing slices of a stack; the image itself if none is missing or it cannot be.
+
+    dcm2niix stacks the slices it has, so all behind a gap lie a step too near; its own remedy
+    (``_Eq``) interpolates every slice. Filling the gap leaves all acquired slices as they are.
+    """
+    gaps = find_gaps(series, image.path) if len(image.shape) == 3 else None
+    if gaps is None:
+        return image
+    target = image.path.with_name(f"{STEM}.filled.nii.gz")
+    shape = write_filled(image.path, target, gaps)
+    os.replace(target, image.path)
+    return replace(image, shape=shape, filled=sum(gaps.missing))
 
 
 def _bring(original: Path, link: Path) -> None:

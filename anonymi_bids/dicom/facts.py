@@ -60,6 +60,8 @@ class Facts:
         Sentence why the converted image cannot be used.
     lost_slices : int
         Slices that went into the conversion but not into any image.
+    filled : bool
+        Missing slices were filled from their neighbours.
     """
 
     modality: str = ""
@@ -96,6 +98,7 @@ class Facts:
     postfix: str = ""
     problem: str = ""
     lost_slices: int = 0
+    filled: bool = False
 
     def says(self, pattern: str) -> bool:
         """Whether the description matches a regular expression."""
@@ -221,4 +224,5 @@ def facts_with_sidecar(facts: Facts, image: Converted, lost_slices: int = 0) -> 
         postfix=image.postfix,
         problem=image.problem,
         lost_slices=lost_slices,
+        filled=image.filled > 0,
     )

@@ -70,8 +70,10 @@ def _with_witnesses(decision: Decision, facts: Facts) -> Decision:
     if facts.typed("DERIVED") and decision.suffix != "UNIT1":
         confidence -= 0.2
         notes.append("the image is marked as derived")
-    if facts.missing:
-        notes.append(f"{facts.missing} missing slice(s) filled by interpolation")
+    if facts.filled:
+        notes.append(f"{facts.missing} missing slice(s) filled from the neighbours")
+    elif facts.missing:
+        notes.append(f"{facts.missing} slice(s) missing")
     if "Eq" in facts.postfix:
         notes.append("resampled to even slice distances by dcm2niix")
     if "Tilt" in facts.postfix:

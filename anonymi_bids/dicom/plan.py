@@ -288,9 +288,10 @@ def mapping_row(image: NamedImage, overrides: Overrides) -> MappingRow:
     planned, decision = image.planned, image.decision
     first = planned.series.first
     earlier, _ = overrides.get(image.image_id, (None, 0))
-    honoured = earlier is not None and earlier.is_honoured
-    automatic = withhold(0, "") if decision.withheld and not honoured else image.automatic
-    proposed = automatic if honoured else decision
+    proposed = proposal(decision.text, entities_text(decision))
+    if earlier is not None and earlier.is_honoured:
+        # What was first proposed stays, so that the human's line is known as such next time.
+        proposed = earlier.proposed
     return MappingRow(
         fingerprint=image.image_id,
         subject=planned.subject,
@@ -304,7 +305,7 @@ def mapping_row(image: NamedImage, overrides: Overrides) -> MappingRow:
         confidence=f"{decision.confidence:.2f}",
         locked="yes" if earlier is not None and earlier.is_locked else "no",
         reason=decision.reason,
-        proposed=proposal(proposed.text, entities_text(proposed)),
+        proposed=proposed,
     )
 
 

@@ -214,6 +214,12 @@ def _damage(facts: Facts) -> tuple[float, str] | None:
             f"{facts.missing} of {whole} slices are missing, {facts.largest_gap} of them in a "
             "row; send the series again from the scanner or archive.",
         )
+    if facts.missing and facts.n_volumes and not facts.filled and "Eq" not in facts.postfix:
+        return (
+            0.9,
+            f"{facts.missing} slices are missing and could not be filled, so voxels do not lie "
+            "where the header says.",
+        )
     if 0 < facts.n_slices < MIN_SLICES:
         return (
             0.9,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from anonymi_bids.dicom.enhanced import ENHANCED_CLASSES, enhanced_values
 from anonymi_bids.errors import InputError
 
 HEADER_KEYWORDS = (
@@ -285,6 +286,11 @@ def read_header(path: Path) -> DicomFile:
             )
             header = _plain_header(dataset)
             _check_image(header)
+            if header.get("SOPClassUID") in ENHANCED_CLASSES:
+                place = stream.tell()
+                stream.seek(0)
+                header.update(enhanced_values(stream))
+                stream.seek(place)
             syntax = str(dataset.file_meta.get("TransferSyntaxUID", PLAIN_SYNTAXES[0]))
             _check_pixels(stream, header, syntax, n_bytes)
     except damage as error:

@@ -112,7 +112,8 @@ def _instance_order(file: DicomFile) -> tuple[float, str]:
 def _split(uid: str, files: list[DicomFile]) -> list[Series]:
     """Split the files of one UID by shape, image type, echo and orientation."""
     orientations = _orientation_places(files)
-    n_orientations = len(set(orientations.values()))
+    in_one_file = max(int(file.number("FrameDirections") or 1) for file in files)
+    n_orientations = max(len(set(orientations.values())), in_one_file)
     echoes = sorted({_echo_time(file) for file in files})
     keys: list[tuple[str, Callable[[DicomFile], Hashable], int]] = [
         ("shape", _shape, 64),
@@ -179,6 +180,36 @@ def _cosines(file: DicomFile) -> tuple[float, ...]:
     return tuple(entry for entry in value if isinstance(entry, float))
 
 
+def slice_places(series: Series) -> tuple[list[float], tuple[float, float, float]] | None:
+    """Tell where the slices of a stack lie along their normal.
+
+    Returns
+    -------
+    places : list of float
+        mm, rising, each place once.
+    normal : tuple of float
+        Unit normal in the patient's frame of DICOM (LPS).
+        None instead of both if the headers give no place.
+    """
+    places = []
+    normal = (0.0, 0.0, 0.0)
+    for file in series.files:
+        cosines = _cosines(file)
+        position = file.header.get("ImagePositionPatient")
+        if len(cosines) != 6 or not isinstance(position, tuple) or len(position) != 3:
+            return None
+        if not all(isinstance(entry, float) for entry in position):
+            return None
+        x, y = cosines[:3], cosines[3:]
+        normal = (
+            x[1] * y[2] - x[2] * y[1],
+            x[2] * y[0] - x[0] * y[2],
+            x[0] * y[1] - x[1] * y[0],
+        )
+        places.append(sum(a * b for a, b in zip(normal, position, strict=True)))
+    return sorted({round(place, 2) for place in places}), normal
+
+
 def slice_gaps(series: Series) -> tuple[int, int]:
     """Count the slices that are missing inside a stack.
 
@@ -189,23 +220,12 @@ def slice_gaps(series: Series) -> tuple[int, int]:
     largest : int
         Slices missing in the largest gap.
     """
-    places = []
-    for file in series.files:
-        cosines = _cosines(file)
-        position = file.header.get("ImagePositionPatient")
-        if len(cosines) != 6 or not isinstance(position, tuple) or len(position) != 3:
-            return (0, 0)
-        x, y = cosines[:3], cosines[3:]
-        normal = (
-            x[1] * y[2] - x[2] * y[1],
-            x[2] * y[0] - x[0] * y[2],
-            x[0] * y[1] - x[1] * y[0],
-        )
-        places.append(sum(a * float(b) for a, b in zip(normal, position, strict=True)))
-    unique = sorted({round(place, 2) for place in places})
-    steps = sorted(after - before for before, after in pairwise(unique))
+    found = slice_places(series)
+    if found is None:
+        return (0, 0)
+    steps = sorted(after - before for before, after in pairwise(found[0]))
     if len(steps) < 3 or steps[len(steps) // 2] <= 0:
         return (0, 0)
     usual = steps[len(steps) // 2]
     gaps = [round(step / usual) - 1 for step in steps]
-    return (sum(gap for gap in gaps if gap > 0), max(max(gaps), 0))
+    return (sum(gap for gap in gaps if gap > 0), max(*gaps, 0))
