@@ -11,6 +11,8 @@ Affine = npt.NDArray[np.float64]
 
 CT_LEVELS = (-500.0, -300.0)
 SHELL_MM = 2.5
+BALL_MM = 5.0
+THIN_MM = 2.0
 BORDER_VOXELS = 3
 
 
@@ -57,11 +59,10 @@ def air_levels(data: npt.NDArray[np.float32]) -> tuple[float, float]:
 def solid(data: npt.NDArray[np.float32], affine: Affine, level: float) -> Mask:
     """Head with everything that outer air cannot reach, (I, J, K) bool.
 
-    Air flows in from all sides of the field of view, but not through openings narrower than about
-    3 mm; so cavities do not count as surface.
+    Outer air is where a ball of `BALL_MM` radius can go from outside the field of view; so
+    nostrils, ear canals, sinuses and dark bone do not count as surface.
     """
     above = ndimage.uniform_filter(data, 3) > level
-    above &= data > level - abs(level) * 1e-6
     wide = ndimage.binary_opening(above, iterations=1)
     labels, count = ndimage.label(wide)
     if count == 0:
@@ -70,20 +71,36 @@ def solid(data: npt.NDArray[np.float32], affine: Affine, level: float) -> Mask:
     sizes[0] = 0
     body = labels == int(sizes.argmax())
     body = ndimage.binary_dilation(body, iterations=2) & above
-    return body | _sealed(body)
+    outer = _spread(_reached(body, affine), body.shape) & ~body
+    return ~ndimage.binary_dilation(outer, iterations=4, mask=~body)
 
 
-def _sealed(body: Mask) -> Mask:
-    """Air pockets inside a body that a flood from its outside does not reach."""
-    closed = ndimage.binary_dilation(body, iterations=1)
-    labels, _ = ndimage.label(~closed)
-    touching = set()
-    for axis in range(3):
-        for index in (0, body.shape[axis] - 1):
-            touching |= set(np.unique(np.take(labels, index, axis=axis)))
-    outer = np.isin(labels, sorted(touching - {0}))
-    reached = ndimage.binary_dilation(outer, iterations=1)
-    return ~reached & ~body
+def thinning(affine: Affine, spacing_mm: float = THIN_MM) -> npt.NDArray[np.int_]:
+    """Every how many voxels a grid of about `spacing_mm` has one, (3,)."""
+    return np.maximum(1, np.round(spacing_mm / voxel_edges(affine))).astype(int)
+
+
+def _reached(body: Mask, affine: Affine) -> Mask:
+    """Air that a ball reaches from outside the field of view, on the thinned grid."""
+    steps = thinning(affine)
+    thin = body[:: steps[0], :: steps[1], :: steps[2]]
+    sizes = voxel_edges(affine) * steps
+    pad = [(int(n), int(n)) for n in np.ceil(2 * BALL_MM / sizes) + 1]
+    padded = np.pad(thin, pad)
+    centres = ndimage.distance_transform_edt(~padded, sampling=sizes) > BALL_MM
+    labels, _ = ndimage.label(centres)
+    outside = labels == labels[0, 0, 0]
+    reached = ndimage.distance_transform_edt(~outside, sampling=sizes) <= BALL_MM
+    return reached[tuple(slice(low, -high) for low, high in pad)]
+
+
+def _spread(thin: Mask, shape: tuple[int, ...]) -> Mask:
+    """Repeat each voxel of a thinned mask to fill the full grid."""
+    full = thin
+    for axis, size in enumerate(shape):
+        step = -(-size // full.shape[axis])
+        full = np.repeat(full, step, axis=axis)
+    return full[: shape[0], : shape[1], : shape[2]]
 
 
 def shell(body: Mask, affine: Affine, thickness_mm: float = SHELL_MM) -> Mask:
