@@ -76,10 +76,9 @@ def _run(args: argparse.Namespace) -> int:
     os.environ["OMP_NUM_THREADS"] = str(args.omp_nthreads)
     from anonymi_bids.cli.plan import check_input, make_plan, show_plan
 
-    checked = check_input(places, args)
+    checked = check_input(places, args, settings)
     if args.dry_run:
-        with tempfile.TemporaryDirectory(prefix="anonymi-bids-") as scratch:
-            show_plan(make_plan(checked, places, settings, args, Path(scratch)), settings)
+        show_plan(checked, settings)
         return EXIT_ALL_RELEASED
     prepare(places)
     settings = agree_on_seed(settings, places.private, given=_seed_was_given(args))

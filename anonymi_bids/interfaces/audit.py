@@ -40,10 +40,21 @@ class RunAudit(SimpleInterface):
     output_spec = RunAuditOutputSpec
 
     def _run_interface(self, runtime: Any) -> Any:
-        from anonymi_bids.audit.run import run_audit
+        from anonymi_bids.audit.attacks import run_audit
+        from anonymi_bids.io.outcomes import released_images, withheld_reasons
+        from anonymi_bids.io.tsv import read_tsv
 
         settings = merge(Settings(), json.loads(self.inputs.settings_json))
-        audit = run_audit(Path(self.inputs.output_dir), settings=settings)
+        output = Path(self.inputs.output_dir)
+        table = output / "release" / "participants.tsv"
+        audit = run_audit(
+            output / "private" / "features",
+            settings=settings,
+            released=released_images(output / "private"),
+            withheld=withheld_reasons(output / "private"),
+            participants=read_tsv(table).rows if table.is_file() else (),
+            annex=output / "private" / "audit-people.json",
+        )
         target = Path(runtime.cwd) / "audit.json"
         write_json(target, audit)
         self._results["audit_file"] = os.fspath(target)

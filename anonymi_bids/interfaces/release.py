@@ -12,14 +12,23 @@ from typing import Any
 import numpy as np
 
 from anonymi_bids.core.pseudonym import seed_for
-from anonymi_bids.errors import ImageError
 from anonymi_bids.interfaces.base import EvidenceInputSpec, EvidenceStep, traits
-from anonymi_bids.io.atomic import space_errors, write_json, write_text
+from anonymi_bids.io.atomic import space_errors, write_json
 from anonymi_bids.io.images import read_image
 from anonymi_bids.io.outcomes import outcome_path
-from anonymi_bids.io.records import carry_from, entities_from, fit_from, plain, read_json
+from anonymi_bids.io.records import (
+    carry_from,
+    entities_from,
+    fit_from,
+    image_from,
+    plain,
+    read_json,
+)
 from anonymi_bids.model import Finding, Verdict
 from anonymi_bids.settings import GateSettings
+
+IMAGE_KEYS = ("source", "entities", "sidecar", "companions")
+"""Fields of `InputImage` among the evidence."""
 
 
 class CleanMetadataInputSpec(EvidenceInputSpec):
@@ -36,33 +45,29 @@ class CleanMetadata(EvidenceStep):
 
     def work(self, evidence: dict[str, Any], folder: Path) -> dict[str, Any]:
         """Write the cleaned sidecar and companions."""
-        from anonymi_bids.bids.sidecar import clean_sidecar, missing_fields
-        from anonymi_bids.bids.tables import clean_companion
+        from anonymi_bids.bids.sidecar import clean_sidecar
+        from anonymi_bids.bids.stage import stage_companions, stage_sidecar
 
-        entities = entities_from(evidence["entities"])
+        image = image_from({key: evidence[key] for key in IMAGE_KEYS})
         renames: Mapping[str, str] = evidence.get("renames", {})
         cleaned = clean_sidecar(
-            evidence["sidecar"],
-            entities=entities,
+            image.sidecar,
+            entities=image.entities,
             seed=int(self.inputs.seed),
             rename=renames.get,
             done=self.inputs.method,
         )
-        missing = missing_fields(cleaned, entities)
-        if missing:
-            raise ImageError(
-                f"The sidecar lacks {', '.join(missing)}, which BIDS requires of such an image; "
-                "add it to the sidecar of the input."
-            )
-        sidecar_file = folder / "sidecar.json"
-        write_json(sidecar_file, cleaned)
-        companions = {}
-        for extension, source in sorted(evidence["companions"].items()):
-            text = clean_companion(Path(source), extension, entities)
-            target = folder / f"companion{extension}"
-            write_text(target, text)
-            companions[extension] = os.fspath(target)
-        return {"sidecar_file": os.fspath(sidecar_file), "companion_files": companions}
+        files = stage_sidecar(cleaned, image.entities, folder)
+        companions, faults = stage_companions(
+            image, folder, needles=read_json(evidence["needles_file"])
+        )
+        return {
+            "cleaned": cleaned,
+            "metadata_files": {
+                name: os.fspath(path) for name, path in (files | companions).items()
+            },
+            "notes": list(faults),
+        }
 
 
 class RunGatesInputSpec(EvidenceInputSpec):
@@ -87,7 +92,7 @@ class RunGates(EvidenceStep):
             before_file=Path(evidence["source"]),
             after_file=Path(evidence["after_file"]),
             mask_file=Path(evidence["mask_file"]),
-            sidecar=read_json(evidence["sidecar_file"]),
+            sidecar=evidence["cleaned"],
             release_path=evidence["image"],
             fit=fit_from(evidence["fit"]),
             carry=carry_from(evidence["carry"]),
@@ -182,6 +187,7 @@ class ReleaseImage(EvidenceStep):
             reasons = list(verdict.reasons)
         if reasons:
             writer.withdraw(output, evidence["image"])
+            _forget_features(output, entities_from(evidence["entities"]).stem)
             _record_withheld(output, evidence, reasons)
             return reasons
         staged = _stage(evidence, output)
@@ -201,6 +207,12 @@ def _verdict(evidence: Mapping[str, Any]) -> Verdict:
     return Verdict(evidence["image"], findings, dict(evidence.get("overruled", {})))
 
 
+def _forget_features(output: Path, stem: str) -> None:
+    """Remove the features of an image that is not in the release: it is not to be attacked."""
+    for path in (output / "private" / "features").glob(f"*/{stem}.npz"):
+        path.unlink(missing_ok=True)
+
+
 def _record_withheld(output: Path, evidence: Mapping[str, Any], reasons: list[str]) -> None:
     """Keep the gates' figures of a withheld image too: they tell what it would take."""
     target = output / "private" / "withheld" / f"{evidence['image']}.json"
@@ -218,10 +230,7 @@ def _stage(evidence: Mapping[str, Any], output: Path) -> Any:
     entities = entities_from(evidence["entities"])
     main = evidence["image"]
     folder = writer.incoming_folder(output, main)
-    wanted = {main: evidence["after_file"]}
-    stem = f"{entities.folder}/{entities.stem}"
-    wanted[f"{stem}.json"] = evidence["sidecar_file"]
-    wanted |= {f"{stem}{ext}": path for ext, path in evidence["companion_files"].items()}
+    wanted = {main: evidence["after_file"], **evidence["metadata_files"]}
     mask = defacemask_entities(entities)
     if mask is not None:
         wanted[mask.path] = evidence["mask_file"]
