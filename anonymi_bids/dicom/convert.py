@@ -17,12 +17,16 @@ from typing import Any
 
 from anonymi_bids.dicom.repair import find_gaps, write_filled
 from anonymi_bids.dicom.sort import Series
-from anonymi_bids.errors import ImageError, ToolError, UnreadableImage
+from anonymi_bids.errors import ImageError, SpaceError, ToolError
 from anonymi_bids.io.atomic import space_errors
 from anonymi_bids.io.images import open_scan
 
 STEM = "image"
 """What dcm2niix is told to call its outputs."""
+
+
+MIN_FREE_BYTES = 1 << 23
+"""A conversion that failed with less space left is taken to have failed for want of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +118,27 @@ def convert_series(series: Series, folder: Path) -> list[Converted]:
             part.mkdir(parents=True)
         for number, file in enumerate(series.files):
             _bring(file.path, source / f"{number:06d}")
-    run_dcm2niix(source, target)
+    finished = run_dcm2niix(source, target)
     shutil.rmtree(source)
     images = collect(target)
+    if not finished or not images:
+        _check_space(target)
+    if not finished:
+        images = [replace(image, problem=image.problem or _UNFINISHED) for image in images]
     with space_errors("a converted series"):
         return [fill_gaps(series, image) if not image.postfix else image for image in images]
+
+
+_UNFINISHED = "The converter ended with an error, so the image may not be whole."
+
+
+def _check_space(folder: Path) -> None:
+    """Raise if a failed conversion is explained by a full disk."""
+    if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
+        raise SpaceError(
+            "The disk is full while DICOM was converted; free some space and start the same "
+            "command again."
+        )
 
 
 def fill_gaps(series: Series, image: Converted) -> Converted:
@@ -144,8 +164,8 @@ def _bring(original: Path, link: Path) -> None:
         shutil.copyfile(original, link)
 
 
-def run_dcm2niix(source: Path, target: Path) -> None:
-    """Run dcm2niix on a folder; its return code is not trusted, its outputs are looked at."""
+def run_dcm2niix(source: Path, target: Path) -> bool:
+    """Run dcm2niix on a folder; tell whether it ended without an error."""
     os.environ.setdefault("NIPYPE_NO_ET", "1")  # Nipype must not ask the network for news
     from nipype.interfaces.dcm2nii import Dcm2niix
 
@@ -175,6 +195,7 @@ def run_dcm2niix(source: Path, target: Path) -> None:
     )
     try:
         converter.run(cwd=str(target))
+        return True
     except OSError as error:
         if "No command" in str(error) or "not found" in str(error):
             raise ToolError(
@@ -182,8 +203,7 @@ def run_dcm2niix(source: Path, target: Path) -> None:
             ) from error
         raise
     except RuntimeError:
-        # Non-zero return: what was written, perhaps nothing, is looked at by `collect`.
-        return
+        return False
 
 
 def collect(folder: Path) -> list[Converted]:
@@ -214,8 +234,6 @@ def collect(folder: Path) -> list[Converted]:
 def _look(path: Path) -> tuple[tuple[int, ...], str]:
     try:
         return open_scan(path).shape, ""
-    except UnreadableImage as error:
-        return (), str(error)
     except ImageError as error:
         return (), str(error)
 

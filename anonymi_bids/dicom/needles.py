@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from anonymi_bids.dicom.scan import MAX_HEADER_VALUE
+from anonymi_bids.dicom.header import MAX_HEADER_VALUE
 
 MIN_LENGTH = 4
 MAX_NEEDLES = 2000

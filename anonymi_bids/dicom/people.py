@@ -8,14 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anonymi_bids.core.pseudonym import label_for
-from anonymi_bids.dicom.scan import DicomFile
+from anonymi_bids.dicom.header import DicomFile, identity
 from anonymi_bids.dicom.sort import Series
-
-NO_IDENTITY = re.compile(
-    r"|anon(ymous|ymi[sz]ed)?|un(known|identified)|none|null|na|notavailable|deidentified|"
-    r"removed|patient(id)?|noid|id|test|0+|x+|subject|dicom"
-)
-"""Patient numbers (letters and digits only, lower case) that name nobody in particular."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +54,6 @@ class SubjectKey:
     sessions: tuple[SessionKey, ...]
     age: int | None
     sex: str
-
-
-def identity(file: DicomFile) -> tuple[str, str]:
-    """Tell whose image a file is.
-
-    PatientID, its issuer and the birth date together, since numbers of two hospitals may agree.
-    Where the number names nobody (empty, "anonymous", asterisks …) two studies cannot be told to
-    be of one person: each study is a subject of its own.
-
-    Returns
-    -------
-    key : str
-        Equal for images of one subject.
-    original : str
-        What is shown to the holder of the key.
-    """
-    number = file.text("PatientID")
-    plain = re.sub(r"[^a-z0-9]", "", number.lower())
-    if NO_IDENTITY.fullmatch(plain) and not re.search(r"[^\x00-\x7f]", number):
-        study = file.text("StudyInstanceUID") or file.text("SeriesInstanceUID")
-        return f"study\x00{study}", study
-    issuer, birth = file.text("IssuerOfPatientID"), file.text("PatientBirthDate")
-    return f"patient\x00{number}\x00{issuer}\x00{birth}", number
 
 
 def find_people(seed: int, series: Sequence[Series]) -> tuple[list[SubjectKey], dict[str, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from anonymi_bids.core.pseudonym import label_for
 from anonymi_bids.dicom.decision import Decision, separate, withhold
 from anonymi_bids.dicom.facts import Facts, facts_from_header
+from anonymi_bids.dicom.header import identity
 from anonymi_bids.dicom.mapping import (
     MappingRow,
     decision_of,
@@ -17,7 +18,7 @@ from anonymi_bids.dicom.mapping import (
     read_mapping,
 )
 from anonymi_bids.dicom.name import name_series
-from anonymi_bids.dicom.people import SubjectKey, find_people, identity
+from anonymi_bids.dicom.people import SubjectKey, find_people
 from anonymi_bids.dicom.reject import reject
 from anonymi_bids.dicom.scan import Skipped, scan_tree
 from anonymi_bids.dicom.sort import Series, fingerprint, sort_series

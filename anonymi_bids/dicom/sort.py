@@ -2,7 +2,8 @@
 
 A SeriesInstanceUID is the start. Some scanners put several images under one UID (echoes, magnitude
 and phase, three directions of a localizer, a map beside its source), so each UID is split by
-shape, image type, echo time and orientation where these are mixed.
+shape, image type, echo time and orientation where these are mixed; and by patient and study, since
+UIDs are not always as unique as they ought to be.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from anonymi_bids.core.pseudonym import ALPHABET, keyed_digest
-from anonymi_bids.dicom.scan import DicomFile
+from anonymi_bids.dicom.header import DicomFile, identity
 
 MAX_ECHOES = 16
 """More echo times than this under one UID are jitter or a calibration, not echoes."""
@@ -116,6 +117,8 @@ def _split(uid: str, files: list[DicomFile]) -> list[Series]:
     n_orientations = max(len(set(orientations.values())), in_one_file)
     echoes = sorted({_echo_time(file) for file in files})
     keys: list[tuple[str, Callable[[DicomFile], Hashable], int]] = [
+        ("patient", lambda file: identity(file)[0], len(files)),
+        ("study", lambda file: file.text("StudyInstanceUID"), len(files)),
         ("shape", _shape, 64),
         ("type", _image_type, MAX_IMAGE_TYPES),
         ("echo", _echo_time, MAX_ECHOES),
