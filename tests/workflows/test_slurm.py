@@ -184,13 +184,14 @@ def test_options_of_the_site_reach_both_jobs(cluster: Cluster) -> None:
 
 
 def test_a_stopped_task_interrupts_the_command_and_starts_no_other(cluster: Cluster) -> None:
-    """SLURM sends TERM to the script; the command must see an interrupt and end by itself."""
+    """SLURM sends TERM to the script; the command must hear of it and end by itself."""
     program = cluster.folder / "bin" / "anonymi-bids"
     program.write_text(
         "#!/usr/bin/env python3\n"
-        "import os, sys, time\n"
+        "import os, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))\n"
         "open(os.environ['FAKE'] + '/command.log', 'a').write(' '.join(sys.argv) + '\\n')\n"
-        "try:\n    time.sleep(30)\nexcept KeyboardInterrupt:\n    sys.exit(130)\n"
+        "time.sleep(30)\n"
     )
     state = cluster.folder / "state"
     for name in ("done", "failed"):
