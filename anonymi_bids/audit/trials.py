@@ -137,7 +137,9 @@ def attack_brains(items: Items, rng: np.random.Generator, folder: Path) -> Outco
     after = make_duel(_of(items, "released", contrast), original, second)
     before = make_duel(original, original, second, wanted=after.people)
     ways = {name: brain_row(name) for name in ("brain_high", "brain_edges", "brain")}
-    return _attack("brain_linkage", contrast, before, after, ways, rng, folder, {})
+    return _attack(
+        "brain_linkage", contrast, before, after, ways, rng, folder, {"original": 0, "released": 0}
+    )
 
 
 def _of(items: Items, kind: str, contrast: str) -> list[Item]:
