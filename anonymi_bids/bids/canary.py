@@ -135,8 +135,8 @@ def search(paths: Iterable[Path], needles: Iterable[str]) -> tuple[Hit, ...]:
 
     Notes
     -----
-    Encodings: UTF-8, Latin-1, UTF-16 (both orders), base64 (three alignments, of UTF-8 and UTF-16),
-    URL, JSON and HTML escapes; case is ignored. gzip, zip and npz files are searched packed and
+    Encodings: UTF-8, Latin-1, UTF-16 (both orders), base64 (three alignments, of UTF-8 and
+    UTF-16), URL, JSON and HTML escapes; case is ignored. gzip, zip and npz files are searched packed and
     unpacked. In the voxels of a NIfTI file only needles of `MIN_VOXEL_BYTES` or more count;
     elsewhere needles shorter than six characters must stand as words of their own.
     """
@@ -216,7 +216,7 @@ def _html(text: str) -> str:
 
 
 def _base64_cores(content: bytes) -> Iterator[bytes]:
-    """The characters that do not depend on the neighbours, for the three alignments."""
+    """Yield the characters that do not depend on the neighbours, for the three alignments."""
     for shift in range(3):
         packed = base64.b64encode(b"\0" * shift + content)
         begin = (0, 2, 3)[shift]

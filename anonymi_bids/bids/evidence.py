@@ -51,7 +51,7 @@ def read_evidence(output: Path, main: str) -> Evidence | None:
 
 
 def all_evidence(output: Path, subject: str | None = None) -> Iterator[Evidence]:
-    """Read all evidence, or that of one subject (label without ``sub-``), in the order of paths."""
+    """Read all evidence, or that of one subject (label without ``sub-``), sorted by path."""
     folder = output / FOLDER
     if subject is not None:
         folder = folder / f"sub-{subject}"

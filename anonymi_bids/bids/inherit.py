@@ -21,8 +21,8 @@ MAX_JSON_BYTES = 1 << 26
 
 BROKEN = "Its JSON sidecar is broken (not a valid JSON object in UTF-8); repair the sidecar."
 DISAGREE = (
-    "Two JSON sidecars of the same folder both apply to it and disagree; keep one of them, or name "
-    "one exactly like the image."
+    "Two JSON sidecars of the same folder both apply to it and disagree; keep one of them, or "
+    "name one exactly like the image."
 )
 
 
@@ -81,7 +81,7 @@ class Inherited:
         return levels
 
     def nearest(self, image: Entities, suffix: str, extension: str) -> Applicable | None:
-        """Return the file that applies and is nearest to the image, the best match of its folder."""
+        """Return the file that applies and is nearest, the best match of its folder."""
         levels = self.levels(image, suffix, extension)
         if not levels:
             return None

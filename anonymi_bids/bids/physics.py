@@ -8,115 +8,21 @@ for identifiers: eight-digit dates and record numbers do not fit.
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
-Rule = Callable[[Any], Any]
-"""Returns the value to release, or `DROP`."""
-
-DROP: Any = object()
-"""What a rule returns for a value that must not be released."""
-
-
-def number(low: float, high: float, *, whole: bool = False) -> Rule:
-    """Make a rule that keeps one finite number within a closed range."""
-
-    def check(value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return DROP
-        if not math.isfinite(value) or not low <= value <= high:
-            return DROP
-        return DROP if whole and value != int(value) else value
-
-    return check
-
-
-def numbers(low: float, high: float, *, most: int = 100_000, single: bool = False) -> Rule:
-    """Make a rule that keeps a list of numbers (or, if `single`, one number too)."""
-    one = number(low, high)
-
-    def check(value: Any) -> Any:
-        if not isinstance(value, list):
-            return one(value) if single else DROP
-        if not value or len(value) > most or any(one(entry) is DROP for entry in value):
-            return DROP
-        return list(value)
-
-    return check
-
-
-def flag(value: Any) -> Any:
-    """Keep a truth value."""
-    return value if isinstance(value, bool) else DROP
-
-
-def term(*allowed: str) -> Rule:
-    """Make a rule that keeps a text, or a list of nothing but such texts, from a closed list."""
-    known = {entry.casefold(): entry for entry in allowed}
-
-    def check(value: Any) -> Any:
-        if isinstance(value, list):
-            kept = [known.get(v.casefold(), DROP) if isinstance(v, str) else DROP for v in value]
-            return DROP if not kept or any(entry is DROP for entry in kept) else kept
-        return known.get(value.casefold(), DROP) if isinstance(value, str) else DROP
-
-    return check
-
-
-def joined(*allowed: str, extra: str = r"(?!)") -> Rule:
-    r"""Make a rule that keeps those parts of ``A\B_C`` (or of a list) that are known terms."""
-    known = frozenset(allowed)
-    pattern = re.compile(extra)
-
-    def parts_of(text: str) -> list[str]:
-        parts = text.split("\\") if "\\" in text or pattern.fullmatch(text) else text.split("_")
-        return [part for part in parts if part in known or pattern.fullmatch(part)]
-
-    def check(value: Any) -> Any:
-        if isinstance(value, str):
-            kept = parts_of(value)
-            return ("\\" if "\\" in value else "_").join(kept) if kept else DROP
-        if isinstance(value, list):
-            kept = [part for entry in value if isinstance(entry, str) for part in parts_of(entry)]
-            return kept or DROP
-        return DROP
-
-    return check
-
-
-def shaped(pattern: str) -> Rule:
-    """Make a rule that keeps a text that fits a closed pattern as a whole."""
-    compiled = re.compile(pattern)
-
-    def check(value: Any) -> Any:
-        return value if isinstance(value, str) and compiled.fullmatch(value) else DROP
-
-    return check
-
-
-def mapped(*pairs: tuple[str, str]) -> Rule:
-    """Make a rule that replaces a text by a controlled name if it contains a keyword."""
-
-    def check(value: Any) -> Any:
-        if not isinstance(value, str):
-            return DROP
-        folded = value.casefold()
-        return next((name for keyword, name in pairs if keyword in folded), DROP)
-
-    return check
-
-
-def constant(text: str) -> Rule:
-    """Make a rule that replaces any text by one that says nothing."""
-
-    def check(value: Any) -> Any:
-        return text if isinstance(value, str) else DROP
-
-    return check
-
+from anonymi_bids.bids.rules import (
+    DROP,
+    Rule,
+    constant,
+    flag,
+    joined,
+    mapped,
+    number,
+    numbers,
+    shaped,
+    term,
+)
 
 _AXES = ("i", "i-", "j", "j-", "k", "k-")
 _SECONDS = number(-1e4, 1e5)
@@ -124,13 +30,15 @@ _POSITIVE_S = number(0, 1e5)
 _ANY_SECONDS = numbers(0, 1e5, single=True)
 _RATE = numbers(-1e9, 1e12)
 _UNIT = shaped(r"[A-Za-zµμ%°][A-Za-z0-9µμ%°/*^.·-]{0,15}|1|n/a|arbitrary|none")
-_WORDS = joined(
-    *"ORIGINAL DERIVED PRIMARY SECONDARY M P R I M_FFE P_FFE R_FFE I_FFE M_SE M_IR FFE SE IR T1 T2".split(),
-    *"MAGNITUDE PHASE REAL IMAGINARY MIXED NONE OTHER ND NORM DIS2D DIS3D DIS3DF MOSAIC FM FMRI MFSPLIT".split(),
-    *"DIFFUSION ADC FA TRACEW CALC_BVALUE PERFUSION ASL MPR MIP MIN PROJECTION AXIAL SAGITTAL".split(),
-    *"CORONAL LOCALIZER CSA MOCO MEAN SUM UNI INV1 INV2 DEN MAP T1MAP T2MAP DYNAMIC VOLUME UNSPECIFIED".split(),
-    *"RESAMPLED STATIC EMISSION TRANSMISSION RECON ATTENUATION AC NAC DENOISED FILTERED EPI TTEST".split(),
-)
+_IMAGE_TYPES = (
+    "ORIGINAL DERIVED PRIMARY SECONDARY M P R I M_FFE P_FFE R_FFE I_FFE M_SE M_IR FFE SE IR T1 T2 "
+    "MAGNITUDE PHASE REAL IMAGINARY MIXED NONE OTHER ND NORM DIS2D DIS3D DIS3DF MOSAIC FM FMRI "
+    "MFSPLIT DIFFUSION ADC FA TRACEW CALC_BVALUE PERFUSION ASL MPR MIP MIN PROJECTION AXIAL "
+    "SAGITTAL CORONAL LOCALIZER CSA MOCO MEAN SUM UNI INV1 INV2 DEN MAP T1MAP T2MAP DYNAMIC "
+    "VOLUME UNSPECIFIED RESAMPLED STATIC EMISSION TRANSMISSION RECON ATTENUATION AC NAC DENOISED "
+    "FILTERED EPI TTEST"
+).split()
+_WORDS = joined(*_IMAGE_TYPES)
 
 ALLOWED: Mapping[str, Rule] = MappingProxyType(
     {
@@ -169,7 +77,8 @@ ALLOWED: Mapping[str, Rule] = MappingProxyType(
         "Modality": term("MR", "CT", "PT"),
         "ReceiveCoilName": shaped(
             r"(?i)(?:(?:head|neck|body|spine|matrix|coil|multi|hea|hnp?|nv|sense|ds|q?brain|nova|"
-            r"hr|array|birdcage|shim|aa|ant|post|[0-9]{1,2}(?:ch|hr|hrbrain|rx|tx)?|tcs|a|c)[ _/:-]*){1,6}"
+            r"hr|array|birdcage|shim|aa|ant|post|[0-9]{1,2}(?:ch|hr|hrbrain|rx|tx)?|tcs|a|c)"
+            r"[ _/:-]?){1,6}"
         ),
         "ReceiveCoilActiveElements": shaped(
             r"[A-Z]{1,4}[0-9P]{0,2}(?:[;,-][A-Z]{0,4}[0-9P]{0,2}){0,16}"
@@ -210,7 +119,7 @@ ALLOWED: Mapping[str, Rule] = MappingProxyType(
         "ScanningSequence": joined("SE", "IR", "GR", "EP", "RM"),
         "SequenceVariant": joined("SK", "MTC", "SS", "TRSS", "SP", "MP", "OSP", "NONE", "TOF"),
         "ScanOptions": joined(
-            *"PER RG CG PPG FC PFF PFP SP FS CT WE IR SAT1 SAT2 SAT_1 DB CS PROP HYPERSENSE NONE".split(),
+            *"PER RG CG PPG FC PFF PFP SP FS CT WE IR SAT1 SAT2 SAT_1 DB CS PROP NONE".split(),
             extra=r"[A-Z0-9]{2,6}_GEMS",
         ),
         "SequenceName": shaped(
@@ -346,7 +255,8 @@ ALLOWED: Mapping[str, Rule] = MappingProxyType(
         # positron emission tomography; times of day become 00:00:00, to which all others refer
         "TimeZero": constant("00:00:00"),
         "TracerName": shaped(
-            r"(?i)\[?-?(?:1[158][CFO]|C-?11|F-?18|O-?15|68Ga|Ga-?68|64Cu|89Zr)?\]?[ -]?(?:FDG|fluorodeoxyglucose|DASB|"
+            r"(?i)\[?-?(?:1[158][CFO]|C-?11|F-?18|O-?15|68Ga|Ga-?68|64Cu|89Zr)?\]?[ -]?"
+            r"(?:FDG|fluorodeoxyglucose|DASB|"
             r"PiB|florbetapir|florbetaben|flutemetamol|AV45|AV1451|flortaucipir|MK6240|raclopride|"
             r"SCH23390|WAY100635|CIMBI-?36|UCB-?J|PBR28|DPA714|PK11195|FDOPA|DOPA|FMZ|flumazenil|"
             r"H2O|water|altropane|PE2I|SB207145|AZ10419369|MDL100907|methionine|FET|FLT|DOTATOC|"

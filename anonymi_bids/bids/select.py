@@ -62,8 +62,8 @@ def choose_labels(
     if unknown:
         places = ", ".join(str(n) for n in unknown[:5]) + (" …" if len(unknown) > 5 else "")
         raise InputError(
-            f"{len(unknown)} of the {len(wanted)} labels given to --{what}-label (number {places}) "
-            f"are not among the {len(present)} {what}s of the dataset; look at the names of its "
+            f"{len(unknown)} of the {len(wanted)} labels given to --{what}-label (number "
+            f"{places}) are not among the {len(present)} {what}s of the dataset; look at the names of its "
             f"folders, {prefix}<label>."
         )
     return tuple(sorted(set(wanted)))
@@ -147,7 +147,7 @@ def _selection(layout: Any, bids_filter: Mapping[str, Any]) -> Any:
     for name, query in sorted(bids_filter.items()):
         if not isinstance(query, Mapping):
             raise SettingsError(
-                f"The query {name!r} of the filter file is not a JSON object of entities and values."
+                f"The query {name!r} of the filter file is not a JSON object of entities."
             )
         kind = KINDS.get(name) or {k: query[k] for k in ("datatype", "suffix") if k in query}
         rules.append((_paths(layout, name, kind), _paths(layout, name, {**kind, **query})))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from anonymi_bids.bids.entities import looks_like_date, name_fault, parse_path
-from anonymi_bids.bids.physics import ALLOWED, DROP
+from anonymi_bids.bids.physics import ALLOWED
+from anonymi_bids.bids.rules import DROP
 from anonymi_bids.core.pseudonym import label_for
 from anonymi_bids.model import Entities
 
@@ -94,6 +95,7 @@ def clean_sidecar(
     entities: Entities,
     seed: int,
     done: str = "mask",
+    rename: Callable[[str], str | None] | None = None,
 ) -> dict[str, Any]:
     """Keep what is physics and within range; drop, map or replace all else.
 
@@ -108,6 +110,8 @@ def clean_sidecar(
         Of the run: decides the pseudonyms of serial numbers and link names.
     done : {"mask", "surface", "ml", "metadata only"}
         What was done to the voxels; stated in ``DeidentificationMethod``.
+    rename : callable, optional
+        Gives the release path of an image of the input by its path in the dataset, or None.
 
     Returns
     -------
@@ -127,7 +131,7 @@ def clean_sidecar(
     task = dict(entities.others).get("task")
     if task is not None:
         cleaned["TaskName"] = _task_name(sidecar.get("TaskName"), task)
-    intended = _intended_for(sidecar.get("IntendedFor"), entities)
+    intended = _intended_for(sidecar.get("IntendedFor"), entities, rename)
     if intended:
         cleaned["IntendedFor"] = intended
     cleaned["DeidentificationMethod"] = _methods(done)
@@ -191,17 +195,21 @@ def _task_name(name: Any, task: str) -> str:
     return task
 
 
-def _intended_for(value: Any, entities: Entities) -> Any:
+def _intended_for(
+    value: Any, entities: Entities, rename: Callable[[str], str | None] | None
+) -> Any:
     """Keep the entries of ``IntendedFor`` that are legal names of images of the same subject."""
     entries = [value] if isinstance(value, str) else value
     if not isinstance(entries, list):
         return None
     kept = []
     for entry in (entry for entry in entries if isinstance(entry, str)):
-        path = entry.removeprefix("bids::")
-        parsed = parse_path(path if path is not entry else f"sub-{entities.subject}/{path}")
+        uri = entry.startswith("bids::")
+        path = entry.removeprefix("bids::") if uri else f"sub-{entities.subject}/{entry}"
+        path = (rename(path) if rename is not None else None) or path
+        parsed = parse_path(path)
         if parsed is not None and parsed.subject == entities.subject and not name_fault(parsed):
-            kept.append(entry)
+            kept.append(f"bids::{path}" if uri else path.split("/", 1)[1])
     if isinstance(value, str):
         return kept[0] if kept else None
     return kept

@@ -109,4 +109,4 @@ def _judge_link(root: Path, source: Path, path: str) -> Found:
         return Found(path, source, FOLDER_LINK)
     if not stat.S_ISREG(mode):
         return Found(path, source, SPECIAL)
-    return Found(path, target, "" if os.access(target, os.R_OK) else UNREADABLE)
+    return Found(path, source, "" if os.access(target, os.R_OK) else UNREADABLE)

@@ -1,15 +1,19 @@
 """The only door into ``release/``.
 
-Nothing else in the package opens, moves or makes a file there (``tests/test_release_is_closed.py``).
-Images pass with a passed verdict, tables with a passed clearance. Evidence is written before the
-files are moved, and the image is moved last: a run killed at any point leaves either nothing that
-could be taken for a released image, or a complete one.
+Nothing else in the package opens, moves or makes a file there
+(``tests/test_release_is_closed.py``). Images pass with a passed verdict, tables with a passed
+clearance. Evidence is written before the files are moved, and the image is moved last: a run
+killed at any point leaves either nothing that could be taken for a released image, or a complete
+one.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
+import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,13 +29,13 @@ from anonymi_bids.bids.evidence import (
     write_evidence,
 )
 from anonymi_bids.errors import ReleaseRefused
-from anonymi_bids.io.atomic import space_errors, write_text
+from anonymi_bids.io.atomic import as_json, space_errors, write_text
 from anonymi_bids.io.images import sha256_of
 from anonymi_bids.model import REQUIRED_GATES, Verdict
 
 RELEASE = "release"
 INCOMING = Path("private") / "incoming"
-"""Where files wait for their verdict: same file system as ``release/``, so that moving is atomic."""
+"""Where files wait for their verdict: on the file system of ``release/``, so moving is atomic."""
 
 _SAFE = re.compile(r"[A-Za-z0-9+_-][A-Za-z0-9+_.-]*(?:/[A-Za-z0-9+_-][A-Za-z0-9+_.-]*)*")
 _TABLES = re.compile(
@@ -99,7 +103,11 @@ def release(
         _check_staged(path, output)
     digests = {name: sha256_of(path) for name, path in sorted(image.files.items())}
     _check_not_taken(image.main, digests, output)
-    record = {**evidence, "verdict": _verdict_record(verdict)}
+    record = {
+        **evidence,
+        "verdict": _verdict_record(verdict),
+        "intended_for": _intended_for(image),
+    }
     with space_errors("the evidence and the release"):
         write_evidence(output, image.main, digests, record)
         for name in sorted(digests, key=lambda name: (name == image.main, name)):
@@ -131,19 +139,71 @@ def release_table(text: str, path: str, clearance: TableClearance, output: Path)
         )
     if not _TABLES.fullmatch(path):
         raise ReleaseRefused("Only the known tables of a BIDS dataset may enter as tables.")
-    staged = incoming_folder(output, path) / "table"
-    write_text(staged, text)
-    digest = sha256_of(staged)
-    target = output / RELEASE / path
-    if target.is_file() and sha256_of(target) == digest and read_evidence(output, path):
-        staged.unlink()
-    else:
+    digest = clearance.digest
+    evidence = read_evidence(output, path)
+    if evidence is not None and evidence.files == {path: digest} and holds(output, evidence):
+        return
+    with space_errors("a table of the release"):
         write_evidence(
             output, path, {path: digest}, {"table": True, "needles": clearance.n_needles}
         )
-        with space_errors("a table of the release"):
-            _move(staged, output, path)
-    staged.parent.rmdir()
+        _write_over(text, output, path)
+
+
+def settle_links(output: Path, subject: str) -> tuple[str, ...]:
+    """Let the ``IntendedFor`` of a subject's released sidecars name released images only.
+
+    To be called when all images of the subject have their verdict. What was intended is kept in
+    the evidence, so that the links come back if an image is released later.
+
+    Returns
+    -------
+    tuple of str
+        Paths of the sidecars that were changed.
+    """
+    changed = []
+    for evidence in list(all_evidence(output, subject)):
+        for name, intended in sorted(dict(evidence.content.get("intended_for", {})).items()):
+            target = output / RELEASE / name
+            if name not in evidence.files or not target.is_file():
+                continue
+            content = json.loads(target.read_text(encoding="utf-8"))
+            kept = _living(intended, subject, output)
+            if content.get("IntendedFor") == kept:
+                continue
+            content = {key: value for key, value in content.items() if key != "IntendedFor"}
+            text = as_json({**content, "IntendedFor": kept} if kept else content)
+            digests = {**evidence.files, name: hashlib.sha256(text.encode()).hexdigest()}
+            with space_errors("a sidecar of the release"):
+                write_evidence(output, evidence.main, digests, evidence.content)
+                _write_over(text, output, name)
+            changed.append(name)
+    return tuple(changed)
+
+
+def _living(intended: Any, subject: str, output: Path) -> Any:
+    """Those entries of ``IntendedFor`` that are in the release; None if there are none."""
+    entries = [intended] if isinstance(intended, str) else list(intended)
+    kept = []
+    for entry in entries:
+        path = entry.removeprefix("bids::")
+        path = path if path != entry else f"sub-{subject}/{entry}"
+        if _SAFE.fullmatch(path) and (output / RELEASE / path).is_file():
+            kept.append(entry)
+    if isinstance(intended, str):
+        return kept[0] if kept else None
+    return kept or None
+
+
+def _intended_for(image: StagedImage) -> dict[str, Any]:
+    """``IntendedFor`` of the staged sidecars, by their path below ``release/``."""
+    links = {}
+    for name, path in image.files.items():
+        if name.endswith(".json"):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.get("IntendedFor"):
+                links[name] = content["IntendedFor"]
+    return links
 
 
 def already_released(output: Path, main: str, input_digest: str, settings_digest: str) -> bool:
@@ -298,6 +358,16 @@ def _verdict_record(verdict: Verdict) -> dict[str, Any]:
             for finding in verdict.findings
         ],
     }
+
+
+def _write_over(text: str, output: Path, name: str) -> None:
+    """Replace a text file of the release by way of a folder that no other process uses."""
+    waiting = output / INCOMING
+    waiting.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="table-", dir=waiting) as folder:
+        staged = Path(folder) / "table"
+        write_text(staged, text)
+        _move(staged, output, name)
 
 
 def _move(staged: Path, output: Path, name: str) -> None:

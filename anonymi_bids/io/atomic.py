@@ -89,10 +89,13 @@ def write_bytes(target: Path, content: bytes) -> None:
 
 def write_json(target: Path, content: Any) -> None:
     """Write JSON atomically with stable key order and a final newline."""
-    write_text(
-        target,
-        json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, default=_plain) + "\n",
-    )
+    write_text(target, as_json(content))
+
+
+def as_json(content: Any) -> str:
+    """Format JSON with stable key order and a final newline."""
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, default=_plain)
+    return text + "\n"
 
 
 def _plain(value: Any) -> Any:
