@@ -23,8 +23,8 @@ BROW_MM, EAR_MM = 58.0, 22.0
 BLEND_MM = 18.0
 """Width of the border where an uncoupled face passes into another one's vault."""
 
-_SIZE = {"M": (0.962, 0.02), "F": (0.932, 0.02)}
-"""Mean and standard deviation of the size; the model's mean head is larger than most adults'."""
+_SIZE = {"M": (0.99, 0.02), "F": (0.96, 0.02)}
+"""Mean and standard deviation of the size against the model's mean head."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,8 +91,18 @@ def make_person(seed: int = 0, *, head: str | None = None, uncoupled: bool = Fal
         other = model.vertices(model.sample(rng)).astype(np.float64)
         vertices = blend_identities(model, face=vertices, vault=other)
         vertices += smooth_shift(vertices, 35.0, 1.2, rng)
-    vertices, eyes = shrink_eyes(model, vertices * size)
+    vertices, eyes = shrink_eyes(model, vertices * size * _towards_mean_vault(model, vertices))
     return Person(seed, head or drawn, vertices, eyes, sex, age, uncoupled)
+
+
+def _towards_mean_vault(model: ShapeModel, vertices: Floats) -> float:
+    """Scale that halves the difference of a vault's size to the mean head's, in logarithms.
+
+    The model's identities differ in size more than brains do.
+    """
+    vault = (model.mean[:, 2] > BROW_MM) & (model.part < LEFT_EYE)
+    own, mean = (np.ptp(points[vault], axis=0).prod() for points in (vertices, model.mean))
+    return float((mean / own) ** (1 / 6))
 
 
 def face_weight(model: ShapeModel) -> Floats:
