@@ -331,6 +331,8 @@ def _sidecar(file: Converted, decision: Decision) -> dict[str, Any]:
     sidecar = {key: value for key, value in file.sidecar.items() if key != "BidsGuess"}
     if decision.datatype == "func":
         sidecar["TaskName"] = dict(decision.entities).get("task", "unknown")
+    if ("part", "phase") in decision.entities:
+        sidecar.setdefault("Units", "arbitrary")
     if file.filled or "Eq_" in file.postfix:
         sidecar.pop("SliceTiming", None)  # one time a slice no longer holds
         sidecar["ConversionNote"] = (

@@ -191,11 +191,13 @@ def _set_echoes(result: list[Decision], places: Sequence[int], groups: Sequence[
     for members in by_group.values():
         if len(members) < 2 or "echo" in dict(result[members[0]].entities):
             continue
-        suffix = {"T2starw": "MEGRE", "T2w": "MESE", "PDw": "MESE"}.get(result[members[0]].suffix)
+        if result[members[0]].datatype != "anat":
+            continue
+        suffix = result[members[0]].suffix
+        suffix = {"T2starw": "MEGRE", "T2w": "MESE", "PDw": "MESE"}.get(suffix, suffix)
         for number, place in enumerate(members, start=1):
-            if suffix is not None:
-                numbered = _with_entity(result[place], "echo", str(number))
-                result[place] = replace(numbered, suffix=suffix)
+            numbered = _with_entity(result[place], "echo", str(number))
+            result[place] = replace(numbered, suffix=suffix)
 
 
 def _with_entity(decision: Decision, key: str, value: str) -> Decision:

@@ -241,18 +241,27 @@ def _check_start(start: bytes) -> None:
 
 def _plain_header(dataset: Any) -> dict[str, Any]:
     header: dict[str, Any] = {}
+    short = short_elements(dataset)
     for keyword in HEADER_KEYWORDS:
-        value = _plain_value(dataset, keyword)
-        if value not in (None, "", ()):
-            header[keyword] = value
+        if keyword in short:
+            value = _plain_value(dataset, keyword)
+            if value not in (None, "", ()):
+                header[keyword] = value
     return header
 
 
+def short_elements(dataset: Any) -> frozenset[str]:
+    """Keywords of the elements whose values were read; longer ones stay in the file."""
+    from pydicom.datadict import keyword_for_tag
+
+    # values() gives elements as they are; any other access would read the long ones now.
+    return frozenset(
+        keyword_for_tag(element.tag) for element in dataset.values() if element.value is not None
+    )
+
+
 def _plain_value(dataset: Any, keyword: str) -> Any:
-    """Value as str, float or tuple of them; None where absent, too long or malformed."""
-    raw = dataset.get_item(keyword)
-    if raw is None or getattr(raw, "value", None) is None:
-        return None
+    """Value as str, float or tuple of them; None where malformed."""
     try:
         value = dataset[keyword].value
     except (ValueError, TypeError, KeyError, NotImplementedError, OverflowError, struct.error):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from anonymi_bids.dicom.header import MAX_HEADER_VALUE
+from anonymi_bids.dicom.header import MAX_HEADER_VALUE, short_elements
 
 MIN_LENGTH = 4
 MAX_NEEDLES = 2000
@@ -134,9 +134,9 @@ def _texts(dataset: Any, depth: int) -> Iterator[tuple[int, str]]:
     """Give (rank, text) of each element and of the parts of names."""
     if depth > 4:
         return
+    short = short_elements(dataset)
     for rank, keyword in enumerate(KEYWORDS):
-        raw = dataset.get_item(keyword)
-        if raw is None or getattr(raw, "value", None) is None:
+        if keyword not in short:
             continue
         element = dataset[keyword]
         if element.VR == "SQ":

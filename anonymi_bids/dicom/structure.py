@@ -32,7 +32,11 @@ def special(facts: Facts) -> Decision | None:
             entities = {"inv": inversion.group(1)}
             if facts.part == "phase":
                 entities["part"] = "phase"
-            return make(facts, "anat", "MP2RAGE", 0.85, "Inversion of an MP2RAGE", **entities)
+            why = (
+                "Inversion of an MP2RAGE; BIDS asks for numbers of shots and excitation times "
+                "that DICOM does not give, so name it in the mapping file and add them"
+            )
+            return make(facts, "anat", "MP2RAGE", 0.4, why, **entities)
     if facts.part != "mag":
         if "GR" in facts.sequence and (facts.te or 0) >= 10:
             return (
