@@ -14,6 +14,7 @@ from anonymi_bids.audit.visits import Duel
 Array = npt.NDArray[np.float64]
 
 BINS = np.linspace(-1, 1, 101)
+BLOCK_BYTES = 128_000_000
 _KEPT_IMPOSTORS = 200_000
 
 
@@ -132,7 +133,7 @@ def _own_scores(duel: Duel, probes: Rows, gallery: Rows, usable: npt.NDArray[np.
 def _people_blocks(duel: Duel, probes: Rows) -> list[tuple[int, int]]:
     """Cut the people into runs that fit into memory."""
     per_row = 4 * (probes.width + len(duel.gallery.items))
-    images = max(1, 128_000_000 // max(1, per_row))
+    images = max(1, BLOCK_BYTES // max(1, per_row))
     ends = np.append(duel.probes.starts, len(duel.probes.items))
     blocks, start = [], 0
     while start < duel.n:

@@ -231,7 +231,7 @@ def doubles(
     Returns
     -------
     pairs : int
-        Pairs that score at least as high as half of the true pairs do (and at least 0.3).
+        Pairs that score nearer to true pairs than to different people, and far out among these.
     limit : float
     """
     released = _of(items, "released", linkage.contrast)
@@ -239,7 +239,7 @@ def doubles(
     own = linkage.after.own[np.isfinite(linkage.after.own)]
     if len(order) < 2 or len(own) == 0:
         return 0, float("nan")
-    limit = max(0.3, float(np.median(own)))
+    limit = _double_limit(own, linkage.after.impostors)
     subjects = np.unique([item.meta.subject for item in order], return_inverse=True)[1]
     centred = len(set(subjects.tolist())) >= _MIN_FOR_MEAN
     found: set[tuple[int, int]] = set()
@@ -257,6 +257,16 @@ def doubles(
                     if i != j
                 }
     return len(found), limit
+
+
+def _double_limit(own: npt.NDArray[np.float64], impostors: npt.NDArray[np.float64]) -> float:
+    """Halfway between both medians, and at least five robust deviations off different people.
+
+    Medians, because a person who is in the release twice is among the "different" people.
+    """
+    middle = float(np.median(impostors)) if len(impostors) else 0.0
+    spread = 1.4826 * float(np.median(np.abs(impostors - middle))) if len(impostors) else 0.0
+    return max((float(np.median(own)) + middle) / 2, middle + 5 * spread)
 
 
 def people_annex(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
