@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anonymi_bids.cli.finish import finish
 from anonymi_bids.cli.graphrun import run_graph
 from anonymi_bids.cli.places import Places
+from anonymi_bids.cli.plan import Plan
 from anonymi_bids.cli.progress import Steps
 from anonymi_bids.io.atomic import write_json
 from anonymi_bids.io.images import sha256_of
@@ -33,21 +35,14 @@ class Todo:
     images: tuple[tuple[InputImage, str], ...]
 
 
-def run_sessions(
-    sessions: tuple[SessionPlan, ...],
-    needles: Mapping[str, tuple[str, ...]],
-    places: Places,
-    settings: Settings,
-    args: argparse.Namespace,
-    scratch: Path,
+def run_participants(
+    plan: Plan, places: Places, settings: Settings, args: argparse.Namespace, scratch: Path
 ) -> bool:
-    """De-identify what an earlier run has not finished.
+    """De-identify what an earlier run has not finished, and settle the release.
 
     Parameters
     ----------
-    sessions : tuple of SessionPlan
-    needles : mapping
-        Subject (label of the release) → strings that must not be found in its release.
+    plan : Plan
     scratch : Path
         Folder of this run only.
 
@@ -56,15 +51,18 @@ def run_sessions(
     bool
         False if a step failed by a fault of the program.
     """
-    todo = [entry for session in sessions if (entry := _todo(session, places, settings)).images]
+    todo = [
+        entry for session in plan.sessions if (entry := _todo(session, places, settings)).images
+    ]
     clean = True
     n_steps = sum(1 + 7 * len(entry.images) for entry in todo)
     steps = Steps(n_steps, "participants")
     with steps.shown():
         for number, chunk in enumerate(_chunks(todo, SESSIONS_AT_ONCE)):
             folder = scratch / f"graph-{number:04d}"
-            clean = _run_chunk(chunk, needles, places, settings, args, folder, steps) and clean
-    return clean
+            done = _run_chunk(chunk, plan.needles, places, settings, args, folder, steps)
+            clean = done and clean
+    return finish(plan, places, settings, args) and clean
 
 
 def input_digest(image: InputImage) -> str:

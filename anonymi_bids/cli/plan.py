@@ -17,7 +17,7 @@ from anonymi_bids.model import FileFate, SessionPlan
 from anonymi_bids.settings import Settings, merge
 
 if TYPE_CHECKING:
-    from anonymi_bids.bids.index import DatasetPlan
+    from anonymi_bids.bids.plan import DatasetPlan
     from anonymi_bids.dicom.build import DicomBuild
     from anonymi_bids.dicom.plan import DicomPlan
 
@@ -140,7 +140,7 @@ def _read_filter(path: str | None) -> dict[str, Any] | None:
 
 
 def _mapping(places: Places, args: argparse.Namespace) -> Path | None:
-    """Mapping file of the command line, else the one an earlier run left to be edited."""
+    """Give the mapping file of the command line, else the one an earlier run left."""
     if args.mapping:
         if not Path(args.mapping).is_file():
             raise SettingsError("The --mapping file does not exist; check its path.")
@@ -196,7 +196,7 @@ def _index_converted(
     root: Path, build: DicomBuild, args: argparse.Namespace, settings: Settings
 ) -> DatasetPlan:
     """Index what was made of DICOM; it holds the chosen participants only, already renamed."""
-    from anonymi_bids.bids.index import DatasetPlan
+    from anonymi_bids.bids.plan import DatasetPlan
 
     if all(row.decision == "withhold" for row in build.decisions):
         return DatasetPlan(root, (), ())

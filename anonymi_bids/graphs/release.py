@@ -53,7 +53,11 @@ def init_release_wf(
         mem_gb=1.5,
     )
     release_image = pe.Node(
-        ReleaseImage(output_dir=output_dir, settings_digest=settings.digest),
+        ReleaseImage(
+            output_dir=output_dir,
+            settings_digest=settings.digest,
+            method=settings.deface.method,
+        ),
         name="release_image",
     )
     outputnode = pe.Node(niu.IdentityInterface(["evidence_file"]), name="outputnode")

@@ -157,6 +157,7 @@ class ReleaseImageInputSpec(EvidenceInputSpec):
 
     output_dir = traits.Str(mandatory=True, desc="OUTPUT of the run")
     settings_digest = traits.Str(mandatory=True, desc="digest of all settings")
+    method = traits.Str(mandatory=True, desc="what was done to the voxels")
 
 
 class ReleaseImage(EvidenceStep):
@@ -167,8 +168,14 @@ class ReleaseImage(EvidenceStep):
     def _run_interface(self, runtime: Any) -> Any:
         evidence = read_json(self.inputs.evidence_file)
         output = Path(self.inputs.output_dir)
+        entities = entities_from(evidence["entities"])
         outcome = {
             "image": evidence["image"],
+            "subject": entities.subject,
+            "session": entities.session or "",
+            "suffix": entities.suffix,
+            "method": self.inputs.method,
+            "overruled": evidence.get("overruled", {}),
             "input_digest": evidence["input_digest"],
             "settings_digest": self.inputs.settings_digest,
             "reasons": self._admit_or_withhold(evidence, output),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -19,3 +20,23 @@ def read_outcome(private: Path, image: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return outcome if isinstance(outcome, dict) else None
+
+
+def all_outcomes(private: Path) -> list[dict[str, Any]]:
+    """Read the outcomes of all images, sorted by path."""
+    folder = private / "images"
+    images = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.json")))
+    found = (read_outcome(private, image.removesuffix(".json")) for image in images)
+    return [outcome for outcome in found if outcome is not None]
+
+
+def released_images(private: Path) -> list[dict[str, Any]]:
+    """Outcomes of the released images, with ``subject``, ``session``, ``suffix``, ``method``."""
+    return [outcome for outcome in all_outcomes(private) if not outcome["reasons"]]
+
+
+def withheld_reasons(private: Path) -> dict[str, int]:
+    """First reason → number of images that were withheld for it."""
+    return dict(
+        Counter(outcome["reasons"][0] for outcome in all_outcomes(private) if outcome["reasons"])
+    )
