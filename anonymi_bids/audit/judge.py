@@ -57,13 +57,18 @@ def face_result(after: Rate, control: Rate, *, limit: float, control_limit: floa
     control_limit : float
         What the control's lower bound must reach, or the attack proves nothing.
     """
-    if after.n and after.low > limit:
+    if _surely_above(after, limit):
         return DOES_NOT
     if after.n == 0 or control.low < control_limit:
         return CANNOT_TELL
     if after.upper95 <= limit:
         return MEETS
     return CANNOT_TELL if after.n < people_for_no_hit(limit) else DOES_NOT
+
+
+def _surely_above(after: Rate, limit: float) -> bool:
+    """Tell whether even the lower bound is above the limit and above guessing among so few."""
+    return after.n > 0 and after.low > max(limit, 1 / after.n)
 
 
 def face_reason(
@@ -74,11 +79,14 @@ def face_reason(
         return "Nobody could be attacked, because no person has a face and a second visit."
     if result == MEETS:
         return (
-            f"Even the upper bound, {in_hundred(after.upper95)}, stays below the limit, "
-            f"{in_hundred(limit)}."
+            f"{after.hits} of {_people(after.n)} were found; even the upper bound, "
+            f"{in_hundred(after.upper95)}, does not exceed the limit, {in_hundred(limit)}."
         )
-    if result == DOES_NOT and after.low > limit:
-        return f"Even the lower bound, {in_hundred(after.low)}, is above {in_hundred(limit)}."
+    if result == DOES_NOT and _surely_above(after, limit):
+        return (
+            f"{after.hits} of {_people(after.n)} were found; even the lower bound, "
+            f"{in_hundred(after.low)}, is above the limit, {in_hundred(limit)}."
+        )
     if control.low < control_limit:
         return (
             f"The attack found {control.hits} of {control.n} people on the untouched originals, "
