@@ -43,7 +43,7 @@ def start_log(private: Path, replaced: dict[str, str], *, verbose: int) -> None:
     LOGGER.handlers = [handler]
     LOGGER.setLevel(logging.DEBUG if verbose else logging.INFO)
     LOGGER.propagate = False
-    import nipype
+    import nipype  # noqa: F401 - makes its loggers, which are then taken over
 
     level = logging.INFO if verbose else logging.ERROR
     for name in (
@@ -53,7 +53,7 @@ def start_log(private: Path, replaced: dict[str, str], *, verbose: int) -> None:
         "nipype.utils",
         "nipype.filemanip",
     ):
-        logger = nipype.logging.getLogger(name)
+        logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(level)
