@@ -128,7 +128,7 @@ def rigid_matrix(
 
 
 def axis_rotations() -> list[npt.NDArray[np.float64]]:
-    """The 24 rotations that map axes onto axes, identity first, each (3, 3)."""
+    """List the 24 rotations that map axes onto axes, identity first, each (3, 3)."""
     found = []
     for order in itertools.permutations(range(3)):
         for signs in itertools.product((1.0, -1.0), repeat=3):

@@ -234,7 +234,7 @@ def _thinned(head: Head) -> Head:
 
 
 def _first_average(heads: list[Head], spacing_mm: float) -> Average:
-    """The first head alone, turned so that its mirror image falls on itself."""
+    """Take the first head alone, turned so that its mirror image falls on itself."""
     head = heads[0]
     picture = channels(head.labels, head.knows)[2]
     mirror = np.diag([-1.0, 1.0, 1.0, 1.0])

@@ -1,0 +1,187 @@
+"""Find the head in a scan of any contrast, orientation, resolution and field of view.
+
+Three stages, from coarse to fine: brute force on a few thousand points (`anonymi_bids.head.search`),
+an affine registration at 4 mm and one at 2.5 mm (`anonymi_bids.head.register`). What was found is
+then measured and judged (`anonymi_bids.head.judge`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from anonymi_bids.core.grid import Affine, voxel_sizes
+from anonymi_bids.core.mask import air_threshold, dilate_mm, head_mask, is_ct
+from anonymi_bids.core.register import take_apart
+from anonymi_bids.errors import NotAHead, RegistrationFailed
+from anonymi_bids.head.atlas import Atlas
+from anonymi_bids.head.judge import judge, measure
+from anonymi_bids.head.register import coarse_image, register, similarity
+from anonymi_bids.head.search import (
+    Guess,
+    Probe,
+    Target,
+    lying_starts,
+    make_probe,
+    make_target,
+    polish,
+    search,
+    tilted_starts,
+)
+from anonymi_bids.model import HeadFit, Image
+
+WORK_MM = 2.5
+STAGES_MM = (4.0, 2.5)
+CT_WINDOW_HU = (-200.0, 300.0)
+SURE_SCORE = 0.80
+"""A search score below this also tries headers that name the axes wrongly."""
+ROUND_MM = 12.0
+"""Registration looks at the head and this much of the air round it."""
+STRETCH = (0.72, 1.35)
+"""An affine map with stretches (atlas → image) beyond this is no head; the search's is kept."""
+STRIPPED_LEAD = 0.004
+"""The painting without skull must score better by this to be taken for what the scan shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A scan made ready: finite, windowed, isotropic.
+
+    Attributes
+    ----------
+    scan : Image
+        float32, 2.5 mm, right-handed.
+    mask : (I, J, K) bool ndarray
+        Head of `scan`.
+    """
+
+    scan: Image
+    mask: npt.NDArray[np.bool_]
+
+
+def find_head(image: Image, atlas: Atlas, *, seed: int = 0) -> HeadFit:
+    """Place the atlas on a scan and say what the scan shows.
+
+    Parameters
+    ----------
+    image : Image
+        3-D (or the mean of a series), any contrast.
+    atlas : Atlas
+    seed : int
+        The same seed gives the same result.
+
+    Returns
+    -------
+    HeadFit
+        ``figures``: ``score`` (coarse search), ``information`` (fine), ``dice`` (head masks),
+        ``stretch_low``, ``stretch_high``, ``angle_deg``, ``brain_only`` (coarse search with a
+        stripped atlas), and those of `anonymi_bids.head.judge.measure`.
+
+    Raises
+    ------
+    NotAHead
+        If the image is empty or constant.
+    """
+    prepared = prepare(image)
+    probe = make_probe(prepared.scan, prepared.mask)
+    guess, target = _best_guess(probe, atlas)
+    stripped_target = make_target(atlas, brain_only=True)
+    stripped = polish(probe, stripped_target, np.linalg.inv(guess.atlas_to_image))
+    without_skull = stripped.score > guess.score + STRIPPED_LEAD
+    start = stripped if without_skull else guess
+    painted = atlas.painted
+    if without_skull:
+        bare = np.where(atlas.brain.data, painted.data, np.float32(0))
+        painted = Image(bare, painted.affine)
+    matrix, metric = _refine(prepared, painted, start.atlas_to_image, seed)
+    stretches, angle = take_apart(matrix)[1:]
+    figures = {
+        "score": guess.score,
+        "brain_only": stripped.score,
+        "information": metric,
+        "stretch_low": float(stretches[0]),
+        "stretch_high": float(stretches[-1]),
+        "angle_deg": angle,
+    }
+    figures |= measure(prepared.scan, prepared.mask, atlas, matrix)
+    confidence, status, sentence = judge(figures)
+    return HeadFit(matrix, confidence, status, sentence, figures)
+
+
+def prepare(image: Image) -> Prepared:
+    """Window a scan, bring it to isotropic voxels and find its head against air.
+
+    Raises
+    ------
+    NotAHead
+        If there is no finite value or all are equal.
+    """
+    data = np.asarray(image.data, np.float32)
+    finite = np.isfinite(data)
+    if not finite.any():
+        raise NotAHead("The image holds no finite value, so there is no head in it; withhold it.")
+    low, high = float(data[finite].min()), float(data[finite].max())
+    if low == high:
+        raise NotAHead(
+            "All voxels of the image have one value, so there is no head in it; withhold it."
+        )
+    data = np.where(finite, data, np.float32(low))
+    limit = air_threshold(data)
+    if is_ct(data):
+        data = np.clip(data, *CT_WINDOW_HU)
+        limit = max(limit, CT_WINDOW_HU[0] + 20)
+    else:
+        sample = data[:: max(1, data.shape[0] // 96), :: max(1, data.shape[1] // 96)]
+        data = np.minimum(data, np.float32(np.percentile(sample, 99.7)))
+    scan = coarse_image(Image(data, image.affine), WORK_MM)
+    return Prepared(scan, head_mask(scan.data, scan.affine, threshold=limit))
+
+
+def _best_guess(probe: Probe, atlas: Atlas) -> tuple[Guess, Target]:
+    target = make_target(atlas)
+    best = search(probe, target, tilted_starts())[0]
+    if best.score < SURE_SCORE:
+        lying = search(probe, target, lying_starts(), scales=(1.0,))[0]
+        best = max((best, lying), key=lambda guess: guess.score)
+    return best, target
+
+
+def _refine(prepared: Prepared, painted: Image, start: Affine, seed: int) -> tuple[Affine, float]:
+    """Affine registration from coarse to fine; keeps the start where that does not help."""
+    scan, mask = _cropped(prepared)
+    near = dilate_mm(mask, scan.affine, ROUND_MM)
+    best, metric = start, similarity(scan, painted, start, near)
+    for spacing in STAGES_MM:
+        try:
+            found = register(
+                scan,
+                painted,
+                kind="affine",
+                start=best,
+                spacing_mm=spacing,
+                fixed_mask=near,
+                seed=seed,
+                iterations=(40, 20) if spacing > 3 else (15,),
+            )
+        except RegistrationFailed:
+            break
+        stretches = take_apart(found.moving_to_fixed)[1]
+        value = similarity(scan, painted, found.moving_to_fixed, near)
+        if STRETCH[0] <= stretches[0] and stretches[-1] <= STRETCH[1] and value >= metric - 0.005:
+            best, metric = found.moving_to_fixed, value
+    return best, metric
+
+
+def _cropped(prepared: Prepared) -> tuple[Image, npt.NDArray[np.bool_]]:
+    """Scan and mask, cut to the head and some air."""
+    boxes = ndimage.find_objects(prepared.mask.astype(np.uint8))
+    if not boxes or boxes[0] is None:
+        return prepared.scan, prepared.mask
+    pad = int(np.ceil(2 * ROUND_MM / float(voxel_sizes(prepared.scan.affine).mean())))
+    box = tuple(slice(max(0, s.start - pad), s.stop + pad) for s in boxes[0])
+    affine = prepared.scan.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ [s.start for s in box]
+    return Image(prepared.scan.data[box], affine), prepared.mask[box]
