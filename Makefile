@@ -48,7 +48,8 @@ $(STAMP): pyproject.toml
 $(DEMO)/.study-made: $(STAMP)
 	@rm -rf $(DEMO)/dicom
 	@mkdir -p $(DEMO)
-	$(BIN)/anonymi-bids-phantoms $(DEMO)/dicom --n 6 --as dicom --seed $(SEED)
+	$(BIN)/anonymi-bids-phantoms $(DEMO)/dicom --n 6 --visits 2,2,1,1,1,1 --contrasts T1w \
+	  --once T2w --thick T2w --as dicom --seed $(SEED) --nprocs $(JOBS)
 	@touch $@
 
 demo: $(DEMO)/.study-made
