@@ -136,9 +136,9 @@ def search(paths: Iterable[Path], needles: Iterable[str]) -> tuple[Hit, ...]:
     Notes
     -----
     Encodings: UTF-8, Latin-1, UTF-16 (both orders), base64 (three alignments, of UTF-8 and
-    UTF-16), URL, JSON and HTML escapes; case is ignored. gzip, zip and npz files are searched packed and
-    unpacked. In the voxels of a NIfTI file only needles of `MIN_VOXEL_BYTES` or more count;
-    elsewhere needles shorter than six characters must stand as words of their own.
+    UTF-16), URL, JSON and HTML escapes; case is ignored. gzip, zip and npz files are searched
+    packed and unpacked. In the voxels of a NIfTI file only needles of `MIN_VOXEL_BYTES` or more
+    count; elsewhere needles shorter than six characters must stand as words of their own.
     """
     wanted = tuple(dict.fromkeys(needle for needle in needles if usable(needle)))
     hits: list[Hit] = []

@@ -7,12 +7,15 @@ than it wrote assembles again, so the last one to finish leaves a complete datas
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from anonymi_bids.bids.canary import clear_text
+from anonymi_bids.bids.entities import parse_path
+from anonymi_bids.bids.evidence import all_evidence
 from anonymi_bids.bids.outcomes import write_inventory
 from anonymi_bids.bids.plan import DatasetPlan
 from anonymi_bids.bids.tables import (
@@ -21,7 +24,7 @@ from anonymi_bids.bids.tables import (
     clean_sessions,
     participants_json,
 )
-from anonymi_bids.bids.writer import RELEASE, release_table, settle_links, withdraw
+from anonymi_bids.bids.writer import RELEASE, living_links, release_table, settle_links, withdraw
 from anonymi_bids.core.pseudonym import date_offset_days
 from anonymi_bids.errors import ImageError
 from anonymi_bids.io.atomic import as_json, write_json
@@ -94,6 +97,8 @@ def finish_subject(
         Of those tables that could not be released; to be recorded in place of the planned ones.
     """
     subject = plan.labels[source_subject]
+    for orphan in _orphans(output, subject):
+        withdraw(output, orphan)
     settle_links(output, subject)
     sessions = [s for s in plan.sessions if s.source_subject == source_subject]
     planned = [fate for s in sessions for fate in s.other_files] + list(plan.files)
@@ -115,6 +120,24 @@ def finish_subject(
             withdraw(output, name)
             withheld.append(FileFate(paths.get(name, name), "withheld", str(error)))
     return tuple(withheld)
+
+
+def _orphans(output: Path, subject: str) -> list[str]:
+    """Released images that BIDS accepts only beside others, which were withheld."""
+    orphans = []
+    for evidence in all_evidence(output, subject):
+        entities = parse_path(evidence.main)
+        if entities is None:
+            continue
+        if (entities.datatype, entities.suffix) == ("fmap", "fieldmap"):
+            magnitude = dataclasses.replace(entities, suffix="magnitude").path
+            if not (output / RELEASE / magnitude).is_file():
+                orphans.append(evidence.main)
+        links = dict(evidence.content.get("intended_for", {})).values()
+        if (entities.datatype, entities.suffix) == ("perf", "m0scan"):
+            if not any(living_links(intended, subject, output) for intended in links):
+                orphans.append(evidence.main)
+    return orphans
 
 
 def _subject_table(

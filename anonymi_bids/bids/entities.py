@@ -91,7 +91,7 @@ def _required(level: Any) -> bool:
 
 
 def split_extension(name: str) -> tuple[str, str]:
-    """Split a file name at its first dot, a leading one aside: ``a.nii.gz`` → ``a``, ``.nii.gz``."""
+    """Split a file name at its first dot: ``a.nii.gz`` → ``a``, ``.nii.gz``."""
     at = name.find(".", 1)
     return (name, "") if at < 0 else (name[:at], name[at:])
 
@@ -174,7 +174,7 @@ def name_fault(entities: Entities) -> str:
 
 
 def looks_like_date(text: str) -> bool:
-    """Whether a text holds what may be a date of 1900 to 2099: eight digits, signs between or not."""
+    """Whether a text holds what may be a date of 1900 to 2099, with signs between or not."""
     return _DATE.search(text) is not None
 
 

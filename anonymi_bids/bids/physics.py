@@ -183,6 +183,7 @@ ALLOWED: Mapping[str, Rule] = MappingProxyType(
         "PhaseEncodingStepsOutOfPlane": number(0, 1e4),
         "FrequencyEncodingSteps": number(0, 1e4),
         "NumberOfAverages": number(0, 1e4),
+        "NumberShots": numbers(0, 1e5, single=True),
         "PixelBandwidth": number(0, 1e5),
         "BandwidthPerPixelPhaseEncode": number(0, 1e5),
         "MatrixSize": numbers(1, 4096, most=4),

@@ -63,8 +63,8 @@ def choose_labels(
         places = ", ".join(str(n) for n in unknown[:5]) + (" …" if len(unknown) > 5 else "")
         raise InputError(
             f"{len(unknown)} of the {len(wanted)} labels given to --{what}-label (number "
-            f"{places}) are not among the {len(present)} {what}s of the dataset; look at the names of its "
-            f"folders, {prefix}<label>."
+            f"{places}) are not among the {len(present)} {what}s of the dataset; look at the "
+            f"names of its folders, {prefix}<label>."
         )
     return tuple(sorted(set(wanted)))
 

@@ -9,6 +9,7 @@ from typing import Any
 from anonymi_bids.bids.entities import looks_like_date, name_fault, parse_path
 from anonymi_bids.bids.physics import ALLOWED
 from anonymi_bids.bids.rules import DROP
+from anonymi_bids.bids.validity import drop_contradictions
 from anonymi_bids.core.pseudonym import label_for
 from anonymi_bids.model import Entities
 
@@ -41,52 +42,6 @@ ALLOWED_KEYS: frozenset[str] = frozenset(ALLOWED) | frozenset(_HANDLED)
 """Every field that a released sidecar may hold."""
 
 _LINK = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]{0,63}")
-
-_REQUIRED: tuple[tuple[str, frozenset[str], tuple[tuple[str, ...], ...]], ...] = (
-    ("func", frozenset({"bold"}), (("RepetitionTime", "VolumeTiming"), ("TaskName",))),
-    ("fmap", frozenset({"phasediff"}), (("EchoTime1",), ("EchoTime2",))),
-    ("fmap", frozenset({"phase1", "phase2"}), (("EchoTime",),)),
-    ("fmap", frozenset({"fieldmap"}), (("Units",),)),
-    ("fmap", frozenset({"epi"}), (("PhaseEncodingDirection",), ("TotalReadoutTime",))),
-    (
-        "perf",
-        frozenset({"asl"}),
-        (
-            ("MagneticFieldStrength",),
-            ("MRAcquisitionType",),
-            ("RepetitionTimePreparation",),
-            ("ArterialSpinLabelingType",),
-            ("PostLabelingDelay",),
-            ("BackgroundSuppression",),
-            ("M0Type",),
-            ("EchoTime",),
-        ),
-    ),
-    ("perf", frozenset({"m0scan"}), (("RepetitionTimePreparation",), ("EchoTime",))),
-    (
-        "pet",
-        frozenset({"pet"}),
-        (
-            ("TracerName",),
-            ("TracerRadionuclide",),
-            ("InjectedRadioactivity",),
-            ("InjectedRadioactivityUnits",),
-            ("ModeOfAdministration",),
-            ("TimeZero",),
-            ("ScanStart",),
-            ("InjectionStart",),
-            ("FrameTimesStart",),
-            ("FrameDuration",),
-            ("ImageDecayCorrected",),
-            ("ImageDecayCorrectionTime",),
-            ("ReconMethodName",),
-            ("AttenuationCorrection",),
-            ("Manufacturer",),
-            ("ManufacturersModelName",),
-            ("Units",),
-        ),
-    ),
-)
 
 
 def clean_sidecar(
@@ -134,36 +89,10 @@ def clean_sidecar(
     intended = _intended_for(sidecar.get("IntendedFor"), entities, rename)
     if intended:
         cleaned["IntendedFor"] = intended
+    cleaned = drop_contradictions(cleaned, entities)
     cleaned["DeidentificationMethod"] = _methods(done)
     cleaned["DeidentificationMethodCodeSequence"] = _codes(sidecar, done)
     return cleaned
-
-
-def missing_fields(cleaned: Mapping[str, Any], entities: Entities) -> tuple[str, ...]:
-    """List the fields that BIDS requires of such an image and a cleaned sidecar lacks.
-
-    Returns
-    -------
-    tuple of str
-        Names of fields; ``A or B`` where either would do.
-    """
-    missing = [
-        " or ".join(choice)
-        for datatype, suffixes, fields in _REQUIRED
-        if entities.datatype == datatype and entities.suffix in suffixes
-        for choice in fields
-        if not any(key in cleaned for key in choice)
-    ]
-    if entities.datatype == "perf" and cleaned.get("MRAcquisitionType") == "2D":
-        missing += [] if "SliceTiming" in cleaned else ["SliceTiming"]
-    if entities.suffix == "asl" and cleaned.get("ArterialSpinLabelingType") in ("CASL", "PCASL"):
-        missing += [] if "LabelingDuration" in cleaned else ["LabelingDuration"]
-    if entities.suffix == "asl" and cleaned.get("ArterialSpinLabelingType") == "PASL":
-        missing += [] if "BolusCutOffFlag" in cleaned else ["BolusCutOffFlag"]
-    keys = {key for key, _ in entities.others}
-    if "echo" in keys and "EchoTime" not in cleaned:
-        missing.append("EchoTime")
-    return tuple(dict.fromkeys(missing))
 
 
 def dropped_keys(sidecar: Mapping[str, Any], cleaned: Mapping[str, Any]) -> tuple[str, ...]:

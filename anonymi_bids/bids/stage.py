@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from anonymi_bids.bids.canary import clear_text
 from anonymi_bids.bids.plan import REQUIRED_COMPANIONS, companion_path
-from anonymi_bids.bids.sidecar import missing_fields
+from anonymi_bids.bids.sidecar import clean_sidecar
 from anonymi_bids.bids.tables import clean_aslcontext, clean_events, clean_gradients
+from anonymi_bids.bids.validity import check_image, missing_fields
 from anonymi_bids.errors import ImageError
 from anonymi_bids.io.atomic import write_json, write_text
+from anonymi_bids.io.images import open_scan
 from anonymi_bids.io.tsv import read_tsv
 from anonymi_bids.model import Entities, InputImage
 
@@ -73,10 +75,14 @@ def stage_companions(
     Raises
     ------
     ImageError
-        If one that BIDS requires cannot be cleaned.
+        If one that BIDS requires cannot be cleaned, or header, sidecar and companions do not fit
+        together: the release would not be valid.
+    UnreadableImage, UnusableAffine
+        If the image cannot be opened.
     """
     files: dict[str, Path] = {}
     faults: list[str] = []
+    n_rows: dict[str, int] = {}
     needles = tuple(needles)
     kind = (image.entities.datatype, image.entities.suffix)
     for key, source in sorted(image.companions.items()):
@@ -94,7 +100,19 @@ def stage_companions(
         staged = folder / name.rsplit("/", 1)[-1]
         write_text(staged, text)
         files[name] = staged
+        if key in _N_VOLUMES:
+            n_rows[key.lstrip("_")] = _N_VOLUMES[key](text)
+    sidecar = clean_sidecar(image.sidecar, entities=image.entities, seed=0)
+    check_image(open_scan(image.source), image.entities, sidecar, n_rows)
     return files, tuple(faults)
+
+
+_N_VOLUMES: Mapping[str, Callable[[str], int]] = {
+    ".bval": lambda text: len(text.split()),
+    ".bvec": lambda text: len(text.split()) // 3,
+    "_aslcontext.tsv": lambda text: text.count("\n") - 1,
+}
+"""How many volumes the text of a cleaned companion describes."""
 
 
 def _cleaned(key: str, source: str) -> str:

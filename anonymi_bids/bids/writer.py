@@ -168,7 +168,7 @@ def settle_links(output: Path, subject: str) -> tuple[str, ...]:
             if name not in evidence.files or not target.is_file():
                 continue
             content = json.loads(target.read_text(encoding="utf-8"))
-            kept = _living(intended, subject, output)
+            kept = living_links(intended, subject, output)
             if content.get("IntendedFor") == kept:
                 continue
             content = {key: value for key, value in content.items() if key != "IntendedFor"}
@@ -181,7 +181,7 @@ def settle_links(output: Path, subject: str) -> tuple[str, ...]:
     return tuple(changed)
 
 
-def _living(intended: Any, subject: str, output: Path) -> Any:
+def living_links(intended: Any, subject: str, output: Path) -> Any:
     """Those entries of ``IntendedFor`` that are in the release; None if there are none."""
     entries = [intended] if isinstance(intended, str) else list(intended)
     kept = []

@@ -276,6 +276,8 @@ def clean_header(header: Any, n_volumes: int | None = None) -> Any:
         dim[4:] = 1
         dim[4] = n_volumes
         fresh["dim"] = dim
+    elif int(fresh["dim"][0]) > 3 and not np.any(np.asarray(fresh["dim"])[4:8] > 1):
+        fresh["dim"][0] = 3  # an axis of length 1 is none, and BIDS asks for three of a T1w
     fresh["magic"] = b"n+1" if int(fresh["sizeof_hdr"]) == 348 else b"n+2"
     fresh["vox_offset"] = int(fresh["sizeof_hdr"]) + 4
     return fresh
