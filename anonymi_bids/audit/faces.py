@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from anonymi_bids.core.grid import apply_affine
-from anonymi_bids.core.mask import air_statistics, air_threshold, head_mask, is_ct
+from anonymi_bids.core.mask import air_statistics, air_threshold, is_ct, largest_component
 from anonymi_bids.core.render import depth_map, view_direction
 from anonymi_bids.model import Image
 
@@ -103,12 +103,12 @@ def skin_share(image: Image) -> npt.NDArray[np.float32]:
     """
     data = np.nan_to_num(np.asarray(image.data, dtype=np.float32), posinf=0, neginf=0)
     limit = air_threshold(data)
-    head = head_mask(data, image.affine, threshold=limit)
     air = -1000.0 if is_ct(data) else air_statistics(data)[0]
     share = (ndimage.gaussian_filter(data, 0.6) - air) / (2 * max(limit - air, 1e-12))
+    # Rays stop at the first surface, so holes inside need no filling.
+    head = largest_component(share > 0.5)
     near = ndimage.binary_dilation(head)
-    core = ndimage.binary_erosion(head)
-    return np.where(core, 1.0, np.where(near, np.clip(share, 0, 1), 0.0)).astype(np.float32)
+    return np.where(near, np.clip(share, 0, 1), 0).astype(np.float32)
 
 
 def head_frame(atlas: Atlas, atlas_to_image: Affine) -> Affine:

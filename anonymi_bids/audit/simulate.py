@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymi_bids.core.grid import apply_affine, centre_mm, resample
-from anonymi_bids.core.mask import head_mask
+from anonymi_bids.core.mask import air_threshold, fill_holes, largest_component
 from anonymi_bids.model import Image
 
 MAX_TURN_DEGREES = 5.0
@@ -48,8 +48,7 @@ def second_visit(
     moved = resample(
         data, image.affine, affine, shape, source_to_target=motion, cval=padding
     ).astype(np.float32)
-    head = head_mask(moved, affine)
-    # The values furthest below stand for air, also where the head touches the borders.
+    head = fill_holes(largest_component(moved > air_threshold(data)))
     air = moved[~head] if (~head).sum() > 100 else np.array([padding], dtype=np.float32)
     moved[~head] = rng.choice(air, size=int((~head).sum()))
     moved = moved * _bias_field(shape, rng)
