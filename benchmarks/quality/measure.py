@@ -1,0 +1,165 @@
+"""Run the method on one image, through files as in a release, and hold it against the truth."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anonymi_bids.core.grid import apply_affine, voxel_volume_ml
+from anonymi_bids.core.shape import similarity
+from anonymi_bids.io.images import (
+    iter_volumes,
+    open_scan,
+    read_image,
+    read_mask,
+    write_image,
+)
+from anonymi_bids.model import HeadFit, Image
+from anonymi_bids.phantoms.records import Phantom
+from benchmarks.quality.truth import Truth, coordinate
+
+GAIN = 8.0
+"""Painted signals times this are stored as int16."""
+
+BRAIN_MARGIN_MM = 5.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One image before and after.
+
+    Attributes
+    ----------
+    before, after : (I, J, K) ndarray
+        Stored values.
+    removed : (I, J, K) bool ndarray
+        The mask that the method wrote.
+    """
+
+    before: npt.NDArray[Any]
+    after: npt.NDArray[Any]
+    removed: npt.NDArray[np.bool_]
+
+
+def store(phantom: Phantom, path: Path) -> None:
+    """Write a painted image as int16, as scanners do."""
+    data = np.clip(np.rint(phantom.image.data * GAIN), -32768, 32767).astype(np.int16)
+    write_image(path, data, phantom.image.affine)
+
+
+def true_fit(phantom: Phantom, landmarks: Any) -> HeadFit:
+    """Place the atlas by the true nasion, preauricular points and chin (a similarity)."""
+    names = ("nasion", "lpa", "rpa", "chin")
+    target = [phantom.nasion, phantom.lpa, phantom.rpa, phantom.landmarks68[8]]
+    matrix = similarity(np.stack([landmarks[name] for name in names]), np.stack(target))
+    return HeadFit(matrix, 1.0, "head", "Placed by the true landmarks.")
+
+
+def deidentify(
+    path: Path,
+    folder: Path,
+    *,
+    seed: int,
+    margin_mm: float = BRAIN_MARGIN_MM,
+    known: HeadFit | None = None,
+) -> tuple[Outcome, HeadFit, dict[str, float]]:
+    """Find the head, build its region, write the image without it; with times in seconds."""
+    from anonymi_bids.deface.apply import deface_scan
+    from anonymi_bids.deface.mask import build_region
+    from anonymi_bids.head.atlas import load_atlas
+
+    atlas = load_atlas()
+    clock = [time.perf_counter()]
+    image = read_image(path)
+    if known is None:
+        from anonymi_bids.head.locate import find_head
+
+        fit = find_head(image, atlas, seed=seed)
+    else:
+        fit = known
+    clock.append(time.perf_counter())
+    region = build_region(image, atlas, fit.atlas_to_image, brain_margin_mm=margin_mm, ears=True)
+    clock.append(time.perf_counter())
+    after, mask = folder / "after.nii.gz", folder / "mask.nii.gz"
+    deface_scan(path, after, mask, region, seed=seed)
+    clock.append(time.perf_counter())
+    outcome = Outcome(
+        next(iter_volumes(open_scan(path))),
+        next(iter_volumes(open_scan(after))),
+        read_mask(mask),
+    )
+    spent = dict(zip(("find_s", "region_s", "write_s"), np.diff(clock).tolist(), strict=True))
+    return outcome, fit, spent
+
+
+def measure(outcome: Outcome, truth: Truth, affine: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """Hold one image against the truth; shares are of voxels.
+
+    Returns
+    -------
+    dict
+        ``brain_changed`` (voxels of brain and CSF), ``skin_left`` and ``skin_left_thirds`` (share
+        of the face window's skin whose stored value is unchanged), ``vault_changed``,
+        ``ears_left`` (left, right), ``removed_ml``, ``left_where`` (where unchanged skin lies,
+        5th and 95th percentile of x, y, z in the head frame), ``outside_changed`` (voxels
+        changed although the method's own mask does not say so: must be 0).
+    """
+    changed = outcome.before != outcome.after
+    touched = changed | outcome.removed
+    left = truth.face & ~changed
+    return {
+        "brain_voxels": int(truth.brain.sum()),
+        "brain_changed": int((touched & truth.brain).sum()),
+        "skin_voxels": int(truth.face.sum()),
+        "skin_left": _share(left, truth.face),
+        "skin_left_thirds": [_share(left & third, third) for third in truth.thirds],
+        "left_where": _where(left, truth, affine),
+        "vault_voxels": int(truth.vault.sum()),
+        "vault_changed": _share(touched & truth.vault, truth.vault),
+        "ear_voxels": [int(ear.sum()) for ear in truth.ears],
+        "ears_left": [_share(ear & ~changed, ear) for ear in truth.ears],
+        "removed_ml": float(outcome.removed.sum() * voxel_volume_ml(affine)),
+        "outside_changed": int((changed & ~outcome.removed).sum()),
+    }
+
+
+def placement(fit: HeadFit, phantom: Phantom, atlas_landmarks: Any) -> dict[str, float]:
+    """Distance of the atlas' landmarks, brought to the image, from the true ones, mm."""
+    true = {
+        "nasion": phantom.nasion,
+        "lpa": phantom.lpa,
+        "rpa": phantom.rpa,
+        "chin": phantom.landmarks68[8],
+    }
+    return {
+        name: float(
+            np.linalg.norm(apply_affine(fit.atlas_to_image, atlas_landmarks[name]) - point)
+        )
+        for name, point in true.items()
+        if name in atlas_landmarks
+    }
+
+
+def after_image(outcome: Outcome, affine: npt.NDArray[np.float64]) -> Image:
+    """Give the image that would be released, as read back from its file."""
+    return Image(outcome.after.astype(np.float32), affine)
+
+
+def _share(part: npt.NDArray[np.bool_], whole: npt.NDArray[np.bool_]) -> float:
+    count = int(whole.sum())
+    return float(part.sum() / count) if count else float("nan")
+
+
+def _where(
+    left: npt.NDArray[np.bool_], truth: Truth, affine: npt.NDArray[np.float64]
+) -> list[list[float]]:
+    if not left.any():
+        return []
+    to_head = np.linalg.inv(truth.head_to_image) @ affine
+    places = [coordinate(left.shape, to_head, axis)[left] for axis in range(3)]
+    return [[round(float(v), 1) for v in np.percentile(place, (5, 95))] for place in places]

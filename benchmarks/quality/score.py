@@ -1,0 +1,192 @@
+"""From the results of single images to the benchmark's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import counted, read_json, summary
+from benchmarks.quality import recognise
+
+Result = dict[str, Any]
+
+LIMITS = {
+    "brain_changed": 0,
+    "skin_left_mean": 0.02,
+    "skin_left_worst": 0.05,
+    "vault_changed_worst": 0.02,
+    "rank1_before": 0.95,
+}
+"""Aims of the method `mask`."""
+
+
+def read_results(folder: Path) -> list[Result]:
+    """All results of single images, in the order of their names."""
+    return [read_json(path) for path in sorted(folder.glob("*.json"))]
+
+
+def groups(results: list[Result]) -> dict[str, list[Result]]:
+    """Results by what was scanned, and how."""
+    from benchmarks.quality.cases import ATLAS_HEADS
+
+    named: dict[str, Callable[[dict[str, Any]], bool]] = {
+        "digital people, T1w, two visits": lambda c: (
+            c["kind"] == "person" and c["contrast"] == "T1w"
+        ),
+        "digital people, T2w": lambda c: c["kind"] == "person" and c["contrast"] == "T2w",
+        "digital people, FLAIR": lambda c: c["kind"] == "person" and c["contrast"] == "FLAIR",
+        "label heads of the atlas": lambda c: (
+            c["kind"] == "head" and c["number"] < len(ATLAS_HEADS)
+        ),
+        "label heads new to the atlas": lambda c: (
+            c["kind"] == "head" and c["number"] >= len(ATLAS_HEADS)
+        ),
+    }
+    return {
+        name: [result for result in results if belongs(result["case"])]
+        for name, belongs in named.items()
+    }
+
+
+def describe(results: list[Result]) -> dict[str, Any]:
+    """Figures of one group of images; an image whose head was not found counts as it came out."""
+    times = [sum(r["times"][key] for key in ("find_s", "region_s", "write_s")) for r in results]
+    statuses: dict[str, int] = {}
+    for result in results:
+        statuses[result["status"]] = statuses.get(result["status"], 0) + 1
+    ears = [share for r in results for share in r["ears_left"]]
+    placed = {
+        name: summary(r["placed_mm"].get(name) for r in results)
+        for name in ("nasion", "lpa", "rpa", "chin")
+    }
+    return {
+        "images": len(results),
+        "people": len({r["case"]["name"] for r in results}),
+        "status": statuses,
+        "confidence": summary(r["confidence"] for r in results),
+        "brain_changed_voxels": sum(r["brain_changed"] for r in results),
+        "brain_voxels": sum(r["brain_voxels"] for r in results),
+        "images_with_brain_changed": sum(r["brain_changed"] > 0 for r in results),
+        "skin_left": summary(r["skin_left"] for r in results),
+        "skin_left_thirds": {
+            name: summary(r["skin_left_thirds"][k] for r in results)
+            for k, name in enumerate(("brow and eyes", "nose", "mouth and chin"))
+        },
+        "vault_changed": summary(r["vault_changed"] for r in results),
+        "ears_left": summary(ears),
+        "removed_ml": summary(r["removed_ml"] for r in results),
+        "outside_changed_voxels": sum(r["outside_changed"] for r in results),
+        "placed_mm": placed,
+        "time_s": summary(times),
+        "find_s": summary(r["times"]["find_s"] for r in results),
+    }
+
+
+def recognition(folder: Path, n: int) -> dict[str, Any]:
+    """Rank-1 rates before and after, by shape and by face recogniser.
+
+    Known: the originals of one visit. Searched: another visit, or another contrast of another
+    visit, before and after. Never an original against its own released copy.
+    """
+    return {
+        "T1w visit 1 searched among T1w visit 2": _duel(folder, n, ("T1w", 1), ("T1w", 2)),
+        "T2w or FLAIR visit 3 searched among T1w visit 1": _duel(
+            folder, n, ("other", 3), ("T1w", 1)
+        ),
+    }
+
+
+def _duel(folder: Path, n: int, probe: tuple[str, int], known: tuple[str, int]) -> dict[str, Any]:
+    pairs = []
+    for number in range(n):
+        paths = [_features_path(folder, number, *which) for which in (probe, known)]
+        if all(path is not None and path.exists() for path in paths):
+            pairs.append([dict(np.load(path)) for path in paths if path is not None])
+    people = len(pairs)
+    if people < 2:
+        return {"people": people}
+    probes, gallery = [p for p, _ in pairs], [k for _, k in pairs]
+    result: dict[str, Any] = {"people": people, "chance": 1 / people}
+    for when in ("before", "after"):
+        result[when] = _rates(probes, gallery, when)
+    return result
+
+
+def _features_path(folder: Path, number: int, contrast: str, visit: int) -> Path | None:
+    if contrast == "other":
+        contrast = ("T2w", "FLAIR")[number % 2]
+    return folder / f"person-{number:03d}_visit-{visit}_{contrast}.npz"
+
+
+def _rates(probes: list[Any], gallery: list[Any], when: str) -> dict[str, Any]:
+    n = len(probes)
+    chance = 1 / n
+    entry: dict[str, Any] = {}
+    for box, name in (("face", "shape_face"), ("whole", "shape_with_forehead")):
+        maps = [p[f"{box}_{when}"] for p in probes]
+        known = [k[f"{box}_before"] for k in gallery]
+        for centred, suffix in ((False, ""), (True, "_centred")):
+            scores = recognise.shape_scores(maps, known, centred=centred)
+            hits = int(recognise.first_hits(scores).sum())
+            entry[name + suffix] = {
+                **counted(hits, n, chance),
+                "own": summary(np.diag(scores)),
+                "others": summary(scores[~np.eye(n, dtype=bool)]),
+            }
+    detected = np.array([np.isfinite(p[f"score_{when}"]) for p in probes])
+    entry["detected"] = counted(int(detected.sum()), n)
+    entry["detector_score"] = summary(float(p[f"score_{when}"]) for p in probes)
+    known_found = np.stack([_best_embedding(k, "before") for k in gallery])
+    known_forced = np.stack([k["forced_before"] for k in gallery])
+    searched = np.stack([_best_embedding(p, when) for p in probes])
+    forced = np.stack([p[f"forced_{when}"] for p in probes])
+    for name, first, second in (
+        ("embedding", searched, known_found),
+        ("embedding_forced", forced, known_forced),
+    ):
+        scores = recognise.embedding_scores(first, second)
+        entry[name] = {
+            **counted(int(recognise.first_hits(scores).sum()), n, chance),
+            "own_distance": summary(-np.diag(scores)),
+            "others_distance": summary(-scores[~np.eye(n, dtype=bool)]),
+        }
+    return entry
+
+
+def _best_embedding(features: Any, when: str) -> np.ndarray:
+    """Embedding at the detected face, or at the true landmarks where the detector fails."""
+    found = features[f"found_{when}"]
+    return found if np.isfinite(found).all() else features[f"forced_{when}"]
+
+
+def judge(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Hold the figures against the aims."""
+    by_group = [entry for entry in figures["groups"].values() if entry["images"]]
+    skin = [entry["skin_left"] for entry in by_group if entry["skin_left"]["n"]]
+    vault = [entry["vault_changed"] for entry in by_group if entry["vault_changed"]["n"]]
+    found = {
+        "brain_changed": sum(entry["brain_changed_voxels"] for entry in by_group),
+        "skin_left_mean": max((entry["mean"] for entry in skin), default=None),
+        "skin_left_worst": max((entry["max"] for entry in skin), default=None),
+        "vault_changed_worst": max((entry["max"] for entry in vault), default=None),
+    }
+    verdict = {
+        name: {
+            "aim": LIMITS[name],
+            "found": value,
+            "met": value is not None and value <= LIMITS[name],
+        }
+        for name, value in found.items()
+    }
+    duel = figures["recognition"].get("T1w visit 1 searched among T1w visit 2", {})
+    for name in ("shape_face", "embedding"):
+        value = duel.get("before", {}).get(name, {}).get("rate")
+        verdict[f"rank1_before_{name}"] = {
+            "aim": LIMITS["rank1_before"],
+            "found": value,
+            "met": value is not None and value >= LIMITS["rank1_before"],
+        }
+    return verdict
