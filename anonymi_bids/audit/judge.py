@@ -11,6 +11,7 @@ from anonymi_bids.audit import gallery, scores
 from anonymi_bids.audit.match import BINS, Matches
 from anonymi_bids.audit.rates import Rate, cmc, excess_risk, people_for_no_hit, wilson
 from anonymi_bids.audit.trials import Outcome
+from anonymi_bids.core.frequency import per_hundred
 
 MEETS, DOES_NOT, CANNOT_TELL = "meets", "does not meet", "inconclusive"
 SETS_ACCESS = "sets the access level"
@@ -105,14 +106,7 @@ def face_reason(
 
 def in_hundred(share: float) -> str:
     """Say a share as a natural frequency."""
-    number = 100 * share
-    if number == 0 or number >= 10:
-        text = f"{number:.0f}"
-    elif number >= 1:
-        text = f"{number:.1f}".removesuffix(".0")
-    else:
-        text = f"{number:.2g}"
-    return f"{text} of 100"
+    return f"{per_hundred(share)} of 100"
 
 
 def _people(n: int) -> str:

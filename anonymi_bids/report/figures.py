@@ -61,7 +61,9 @@ def rates_chart(attacks: Sequence[Mapping[str, Any]]) -> str:
             "attack:N",
             title=None,
             sort=[entry["title"] for entry in attacks],
-            header=alt.Header(labelAngle=0, labelAlign="left", labelOrient="top"),
+            header=alt.Header(
+                labelAngle=0, labelAnchor="start", labelOrient="top", labelPadding=4
+            ),
         )
     )
     return _svg(chart)

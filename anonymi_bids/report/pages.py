@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from anonymi_bids.core.frequency import per_hundred
 from anonymi_bids.io.atomic import write_text
 from anonymi_bids.report import figures, wording
 
@@ -48,8 +49,9 @@ def render_page(audit: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("per_hundred", "p_value", "listed", "plain_words", "tone"):
+    for name in ("p_value", "listed", "plain_words", "tone"):
         environment.filters[name] = getattr(wording, name)
+    environment.filters["per_hundred"] = per_hundred
     environment.filters["icon_total"] = wording.icon_total
     environment.filters["icon_count"] = wording.icon_count
     attacks = audit["attacks"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from anonymi_bids.core.frequency import per_hundred
+
 HEADLINES = {
     "meets": "The release meets the stated limit for faces.",
     "does not meet": "The release does not meet the stated limit for faces.",
@@ -19,25 +21,15 @@ def tone(result: str) -> str:
     return TONES.get(result, "open")
 
 
-def per_hundred(share: float | None) -> str:
-    """Write a share as a number of 100, with two significant digits below ten."""
-    if share is None:
-        return "an unknown number"
-    number = 100 * share
-    if number == 0 or number >= 9.95:
-        return f"{number:.0f}"
-    return f"{number:.2g}" if number < 1 else f"{number:.1f}".removesuffix(".0")
-
-
 def p_value(value: float) -> str:
     """Write a p-value without false precision."""
-    return "<&nbsp;0.001".replace("&nbsp;", "\u00a0") if value < 0.001 else f"{value:.3f}"
+    return "p\u00a0<\u00a00.001" if value < 0.001 else f"p\u00a0=\u00a0{value:.3f}"
 
 
-def listed(names: Sequence[str]) -> str:
-    """Join names as in a sentence, with "or" left to the reader's "and"."""
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """Join names as in a sentence."""
     names = [str(name) for name in names]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
 def plain_words(entry: Mapping[str, Any]) -> str:

@@ -1,0 +1,183 @@
+"""The report says what the audit found, to people who are no experts, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from anonymi_bids.report import figures, wording
+from anonymi_bids.report.pages import render_page, write_report
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "audit.schema.json"
+
+
+class Text(HTMLParser):
+    """What a reader sees, and what a browser would fetch or run."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.outside: list[str] = []
+        self.tags: list[str] = []
+        self._hidden = 0
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self._hidden += tag in ("style", "script")
+        self.outside += [str(v) for k, v in attrs if k in ("src", "href", "xlink:href", "action")]
+        self.outside += [k for k, _ in attrs if k.startswith("on")]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden -= tag in ("style", "script")
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.seen.append(data)
+
+    @property
+    def words(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.seen))
+
+
+def test_audit_follows_the_schema(audit: dict[str, Any], tmp_path: Path) -> None:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    write_report(audit, tmp_path)
+    written = json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))
+    jsonschema.validate(written, schema, cls=jsonschema.Draft202012Validator)
+    for damage in ("attacks", "verdict", "seed"):
+        broken = {key: value for key, value in written.items() if key != damage}
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(broken, schema, cls=jsonschema.Draft202012Validator)
+    written["attacks"][0]["who"] = "sub-001"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(written, schema, cls=jsonschema.Draft202012Validator)
+
+
+def test_empty_audit_follows_the_schema(tmp_path: Path) -> None:
+    from anonymi_bids.audit.attacks import run_audit
+    from anonymi_bids.settings import AuditSettings, Settings
+
+    settings = Settings(audit=AuditSettings(audit="none"))
+    empty = run_audit(tmp_path, settings=settings, released=[], withheld={})
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema.validate(empty, schema, cls=jsonschema.Draft202012Validator)
+    words = Text(render_page(empty)).words
+    assert "It cannot be decided" in words
+    assert "nothing is known about the risk" in words
+
+
+def test_one_file_that_fetches_and_runs_nothing(audit: dict[str, Any]) -> None:
+    page = Text(render_page(audit))
+    assert not [place for place in page.outside if not place.startswith("#")]
+    assert not {"script", "iframe", "img", "link", "object", "form"} & set(page.tags)
+    assert page.tags.count("svg") >= 6
+
+
+def test_markup_from_the_input_is_text(audit: dict[str, Any]) -> None:
+    page = render_page(audit)
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(" in page
+    audit["recipient"] = audit["verdict"]["recipient"] = "<b>x</b>"
+    audit["attacks"][0]["contrast"] = audit["attacks"][0]["title"] = "<img src=x onerror=1>"
+    marked = Text(render_page(audit))
+    assert "img" not in marked.tags
+    assert not marked.outside
+
+
+@pytest.mark.parametrize("which", ["audit", "passed_audit"])
+def test_wording(which: str, request: pytest.FixtureRequest) -> None:
+    content = request.getfixturevalue(which)
+    page = Text(render_page(content)).words
+    assert not re.search(r"anonymous|anonymis|anonymiz|\bsafe\b", page, re.I)
+    # The only percentages are levels of confidence; everything else is a number of 100 people.
+    assert set(re.findall(r"[\d.]+\s*%", page)) <= {"95 %", "95\u00a0%"}
+    for needed in (
+        "lower bound",
+        "98 of 100",
+        "59 of 100",
+        "What was not tested",
+        "expires 24 months after",
+        "by guessing",
+        "names shuffled",
+        "Of 100 people like these",
+    ):
+        assert needed in page
+    assert not re.search(r"\b(19|20)\d\d-\d\d|\d\d:\d\d", page)
+
+
+def test_verdict_stands_first(audit: dict[str, Any], passed_audit: dict[str, Any]) -> None:
+    for content, result in ((audit, audit["verdict"]["result"]), (passed_audit, "meets")):
+        content["verdict"]["result"] = result
+        words = Text(render_page(content)).words
+        place = words.index(wording.HEADLINES[result])
+        assert place < 250
+        assert place < words.index("Of 100 people")
+
+
+def test_no_hit_is_fewer_than(passed_audit: dict[str, Any]) -> None:
+    words = Text(render_page(passed_audit)).words
+    assert "for fewer than 4.9, among 60 to choose from" in words
+    assert "0 of 60 found" in words
+
+
+def test_numbers_stand_on_one_line(audit: dict[str, Any]) -> None:
+    face = audit["attacks"][0]
+    line = next(
+        part
+        for part in re.findall(r"<p class=\"small\">(.*?)</p>", render_page(audit), re.S)
+        if "untouched originals" in part
+    )
+    for part in (
+        f"{face['hits']} of {face['n']} found",
+        f"by guessing {wording.per_hundred(face['chance'])} of 100",
+        f"{face['positive_control']['hits']} of {face['positive_control']['n']}",
+        f"it is {wording.per_hundred(face['upper95'])}",
+    ):
+        assert part in re.sub(r"\s+", " ", line)
+
+
+def test_withheld_is_listed(audit: dict[str, Any]) -> None:
+    words = Text(render_page(audit)).words
+    assert "3 images withheld" in words
+    assert "The head was not found with enough confidence. 2" in words
+
+
+def test_same_bytes(audit: dict[str, Any], tmp_path: Path) -> None:
+    first = write_report(audit, tmp_path / "a")
+    second = write_report(audit, tmp_path / "b")
+    assert [path.name for path in first] == [path.name for path in second]
+    for one, two in zip(first, second, strict=True):
+        assert one.read_bytes() == two.read_bytes(), one.name
+
+
+def test_charts_show_the_numbers(audit: dict[str, Any]) -> None:
+    rates = figures.rates_chart(audit["attacks"])
+    assert rates.startswith("<svg")
+    assert rates.count("Face recognised by its shape") >= 1
+    face = audit["attacks"][0]
+    assert figures.gallery_chart(face).startswith("<svg")
+    assert figures.scores_chart(face).startswith("<svg")
+    assert figures.rates_chart([]) == ""
+    few = face | {"n": 2}
+    assert figures.gallery_chart(few) == figures.cmc_chart(few) == ""
+
+
+def test_small_words() -> None:
+    assert wording.listed(["a"]) == "a"
+    assert wording.listed(["a", "b", "c"], "or") == "a, b or c"
+    assert wording.p_value(0.0005) == "p\u00a0<\u00a00.001"
+    assert wording.p_value(0.25) == "p\u00a0=\u00a00.250"
+    entry = {"n": 250, "hits": 1, "chance": 1 / 250, "positive_control": {"n": 250, "hits": 250}}
+    assert wording.icon_total(entry) == 100
+    # One person found among 250 is not rounded away.
+    assert wording.icon_count(entry, "") == 1
+    assert wording.icon_count(entry, "positive_control") == 100
+    assert wording.icon_count(entry, "chance") == 0
