@@ -112,14 +112,7 @@ def build_bids(
     plan = plan_dicom(
         input_root, seed=seed, mapping_file=mapping_file, participant_labels=participant_labels
     )
-    work = bids_root / f".dicom-{os.getpid()}"
-    try:
-        converted = convert_plan(plan, work, nprocs)
-        images, files = name_images(plan, converted, min_confidence)
-        with space_errors("the converted images"):
-            place(plan, images, files, bids_root, work / "place")
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    images = convert_and_place(plan, bids_root, min_confidence, nprocs)
     write_dataset_files(plan, bids_root)
     rows = tuple(mapping_row(image, plan.overrides) for image in images)
     if mapping_out is not None:
@@ -137,6 +130,21 @@ def build_bids(
         skipped=plan.skipped,
         needles=_needles(plan),
     )
+
+
+def convert_and_place(
+    plan: DicomPlan, bids_root: Path, min_confidence: float, nprocs: int
+) -> list[NamedImage]:
+    """Do what `build_bids` does with images; half-done work is removed on any error."""
+    work = bids_root / f".dicom-{os.getpid()}"
+    try:
+        converted = convert_plan(plan, work, nprocs)
+        images, files = name_images(plan, converted, min_confidence)
+        with space_errors("the converted images"):
+            place(plan, images, files, bids_root, work / "place")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return images
 
 
 def convert_one(series: Series, folder: Path) -> list[Converted]:
