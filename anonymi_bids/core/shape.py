@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import interpolate, spatial
+from scipy import spatial
 
 from anonymi_bids.core.grid import apply_affine
 from anonymi_bids.core.surface import cap_openings, vertex_normals, with_centres
+from anonymi_bids.core.warp import BiharmonicMap
 
 Floats = npt.NDArray[np.float64]
 
@@ -319,7 +320,4 @@ def _residual(
     gap = np.einsum("vi,vi->v", targets - placed[used], normals)
     step = gap[:, None] * normals
     chosen = spread(placed[used], 6.0)
-    move = interpolate.RBFInterpolator(
-        placed[used][chosen], step[chosen], kernel="linear", smoothing=smoothing, degree=1
-    )
-    return move(placed)
+    return BiharmonicMap(placed[used][chosen], step[chosen], smoothing=smoothing)(placed)

@@ -156,18 +156,19 @@ def _inside_rays(
 ) -> npt.NDArray[np.float32]:
     """Share inside along one ray per voxel column, through integer (i, j)."""
     n_i, n_j, n_k = shape
-    # One cell more than the grid: what a crossing adds beyond the last voxel.
-    steps = np.zeros(n_i * n_j * (n_k + 1), dtype=np.float32)
+    # Two cells more than the grid: what a crossing adds at and beyond its end.
+    n_cells = n_k + 2
+    steps = np.zeros(n_i * n_j * n_cells, dtype=np.float32)
     for column, height, sign in _crossings(corners, n_i, n_j):
         # A crossing at height h enters voxel floor(h + 1/2) and fills what lies above it.
-        level = np.clip(height + 0.5, 0.0, n_k - 1e-6)
+        level = np.clip(height + 0.5, 0.0, n_k)
         below = level.astype(np.int64)
         part = (level - below).astype(np.float32)
         weight = (sign * mirrored).astype(np.float32)
-        cell = column * (n_k + 1) + below
+        cell = column * n_cells + below
         steps += np.bincount(cell, weight * (1 - part), minlength=len(steps)).astype(np.float32)
         steps += np.bincount(cell + 1, weight * part, minlength=len(steps)).astype(np.float32)
-    winding = np.cumsum(steps.reshape(n_i, n_j, n_k + 1), axis=2, dtype=np.float32)
+    winding = np.cumsum(steps.reshape(n_i, n_j, n_cells), axis=2, dtype=np.float32)
     return np.clip(winding[:, :, :n_k], 0, 1)
 
 

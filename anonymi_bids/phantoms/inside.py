@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy import interpolate, ndimage, spatial
+from scipy import ndimage, spatial
 
 from anonymi_bids.core.grid import Affine, apply_affine, voxel_sizes
 from anonymi_bids.core.shape import FACE, LEFT_EYE, RIGHT_EYE, spread
+from anonymi_bids.core.warp import BiharmonicMap
 from anonymi_bids.phantoms.library import Template, load_model, load_template
 from anonymi_bids.phantoms.paint import (
     BONE,
@@ -46,7 +47,7 @@ class Warp:
     Attributes
     ----------
     template : Template
-    to_template : RBFInterpolator
+    to_template : BiharmonicMap
     skin : cKDTree
         Of the skin's vertices, person's mm.
     shift : (3, a, b, c) float64 ndarray
@@ -56,7 +57,7 @@ class Warp:
     """
 
     template: Template
-    to_template: interpolate.RBFInterpolator = field(repr=False)
+    to_template: BiharmonicMap = field(repr=False)
     skin: spatial.cKDTree = field(repr=False)
     shift: Floats = field(repr=False)
     thickness: Volume = field(repr=False)
@@ -101,13 +102,7 @@ def make_warp(head: str, vertices: Floats, seed: int) -> Warp:
     ]
     return Warp(
         template,
-        interpolate.RBFInterpolator(
-            vertices[controls],
-            template.vertices[controls],
-            kernel="linear",
-            smoothing=2.0,
-            degree=1,
-        ),
+        BiharmonicMap(vertices[controls], template.vertices[controls], smoothing=2.0),
         spatial.cKDTree(vertices[model.part < LEFT_EYE][::3]),
         shift,
         fields[0] * np.float32(1.5),
@@ -207,7 +202,7 @@ def paint_inside(
         Label heads' scheme; no eyes yet.
     """
     depth = depth_below(share, affine)
-    coarse, steps = _coarse_map(warp, image_to_person @ affine, affine, share.shape)
+    coarse, steps = _coarse_map(warp, image_to_person @ affine, affine, share)
     air = signals(contrast)[0]
     signal = np.full(share.shape, air, dtype=np.float32)
     labels = np.zeros(share.shape, dtype=np.uint8)
@@ -228,22 +223,43 @@ def paint_inside(
 
 
 def _coarse_map(
-    warp: Warp, voxel_to_person: Affine, affine: Affine, shape: tuple[int, ...]
+    warp: Warp, voxel_to_person: Affine, affine: Affine, share: Volume
 ) -> tuple[Volume, Floats]:
     """Template voxel (and, last, the person's height) on a coarse grid along the image's axes.
+
+    Only nodes that a voxel with a share of the head needs are computed, the others are 0.
 
     Returns
     -------
     (4, a, b, c) float32 ndarray, (3,) steps in voxels
     """
-    steps = np.maximum(1.0, COARSE_MM / voxel_sizes(affine))
-    counts = [int(np.ceil((n - 1) / step)) + 1 for n, step in zip(shape, steps, strict=True)]
-    grid = np.stack(np.meshgrid(*[np.arange(n) for n in counts], indexing="ij"), -1) * steps
-    points = apply_affine(voxel_to_person, grid.reshape(-1, 3))
+    sizes = voxel_sizes(affine)
+    steps = np.maximum(1.0, np.maximum(COARSE_MM, 1.8 * sizes.min()) / sizes)
+    needed = share > 0
+    for axis, step in enumerate(steps):
+        needed = _needed_nodes(needed, axis, float(step))
+    nodes = np.argwhere(needed)
+    points = apply_affine(voxel_to_person, nodes * steps)
     to_voxel = np.asarray(np.linalg.inv(warp.template.labels.affine), dtype=np.float64)
-    voxels = apply_affine(to_voxel, warp(points))
-    stacked = np.column_stack([voxels, points[:, 2]]).T.reshape(4, *counts)
-    return stacked.astype(np.float32), steps
+    coarse = np.zeros((4, *needed.shape), dtype=np.float32)
+    # Rounded, so that other linear algebra libraries give the same scan.
+    coarse[(slice(None), *nodes.T)] = np.column_stack(
+        [apply_affine(to_voxel, warp(points)), points[:, 2]]
+    ).T.round(3)
+    return coarse, steps
+
+
+def _needed_nodes(inside: npt.NDArray[np.bool_], axis: int, step: float) -> npt.NDArray[np.bool_]:
+    """Nodes along one axis between which a voxel inside is interpolated."""
+    n = inside.shape[axis]
+    below = (np.arange(n) / step).astype(np.intp)
+    starts = np.flatnonzero(np.diff(below, prepend=-1))
+    cells = np.logical_or.reduceat(inside, starts, axis=axis)
+    nodes = np.zeros_like(np.take(cells, [0], axis=axis)).repeat(below[-1] + 2, axis=axis)
+    nodes_first, cells_first = np.moveaxis(nodes, axis, 0), np.moveaxis(cells, axis, 0)
+    nodes_first[below[starts]] |= cells_first
+    nodes_first[below[starts] + 1] |= cells_first
+    return nodes
 
 
 def _template_voxels(

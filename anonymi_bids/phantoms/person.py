@@ -20,6 +20,8 @@ GLOBE_MM = 12.2
 BROW_MM, EAR_MM = 58.0, 22.0
 """In the mean head: height of the brow, and the plane just in front of the ears."""
 
+_FACE_TOP_MM = 72.0
+
 BLEND_MM = 18.0
 """Width of the border where an uncoupled face passes into another one's vault."""
 
@@ -108,9 +110,9 @@ def _towards_mean_vault(model: ShapeModel, vertices: Floats) -> float:
 def face_weight(model: ShapeModel) -> Floats:
     """Share of the face in each vertex of an uncoupled person, (n,): 1 face, 0 vault, ears, back.
 
-    The border lies at the brow and just in front of the ears.
+    The border lies just above the brow and just in front of the ears.
     """
-    inside = np.minimum(model.mean[:, 1] - EAR_MM, BROW_MM - model.mean[:, 2])
+    inside = np.minimum(model.mean[:, 1] - EAR_MM, _FACE_TOP_MM - model.mean[:, 2])
     part = np.clip((inside + BLEND_MM / 2) / BLEND_MM, 0, 1).astype(np.float64)
     weight = part * part * (3 - 2 * part)
     weight[model.part >= LEFT_EYE] = 1
