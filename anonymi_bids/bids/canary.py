@@ -29,7 +29,7 @@ _SUSPICIOUS = (
     ("a unique identifier (UID)", re.compile(r"(?<![\d.])\d+(?:\.\d+){5,}")),
     ("an e-mail address", re.compile(r"[\w.+-]+@[\w-]+\.[A-Za-z]{2,}")),
     ("a path of a person's folder", re.compile(r"(?:/home/|/Users/|[A-Z]:\\)\w", re.IGNORECASE)),
-    ("a network address", re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")),
+    ("a network address", re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d)")),
 )
 
 
@@ -156,12 +156,17 @@ def search(paths: Iterable[Path], needles: Iterable[str]) -> tuple[Hit, ...]:
 def _search_file(path: Path, needles: tuple[str, ...]) -> set[tuple[int, str]]:
     """Search all contents of one file, packed and unpacked."""
     found: set[tuple[int, str]] = set()
-    overlap = max((len(p.content) for p in _patterns(needles)), default=1) + 1
+    longest = max((len(pattern.content) for pattern in _patterns(needles)), default=1)
+    overlap = longest + longest // 32 + 2  # room for the line breaks within base64
     for place, pieces in contents_of(path):
         tail = b""
         for piece in pieces:
             block = tail + piece
             found |= {(i, f"{place}, {e}") for i, e in _search_bytes(block, needles, place)}
+            if place == "text":
+                joined = block.translate(None, b"\r\n")
+                chosen = tuple(p for p in _patterns(needles) if p.encoding == "base64")
+                found |= {(p.needle, "text, base64") for p in _present(joined, chosen)}
             tail = block[-overlap:]
     return found
 
@@ -200,7 +205,11 @@ def _patterns(needles: tuple[str, ...]) -> tuple[_Pattern, ...]:
             for encoding in ("utf-8", "utf-16-le"):
                 for core in _base64_cores(text.encode(encoding)):
                     add(index, core, "base64", False)
+                    add(index, core.translate(_URL_SAFE), "base64", False)
     return tuple(found.values())
+
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def _html(text: str) -> str:
@@ -243,34 +252,44 @@ def _search_bytes(
 
 
 def _present(block: bytes, patterns: tuple[_Pattern, ...]) -> list[_Pattern]:
-    """Patterns that occur in a block; a table of first byte pairs spares most comparisons."""
+    """Patterns that occur in a block; a table of their first bytes spares most comparisons."""
     if len(block) < 4096 or len(patterns) < 8:
         return [pattern for pattern in patterns if pattern.content in block]
     first, keys = _tables(patterns)
     data = np.frombuffer(block, dtype=np.uint8)
-    pairs = data[:-2].astype(np.uint16) | (data[1:-1].astype(np.uint16) << 8)
-    places = np.flatnonzero(first[pairs])
-    triples = pairs[places].astype(np.uint32) | (data[places + 2].astype(np.uint32) << 16)
-    seen = set(np.unique(triples).tolist()) & keys
+    pairs = data[:-1].astype(np.uint16) | (data[1:].astype(np.uint16) << 8)
+    places = np.flatnonzero(first[pairs[:-2]])
+    fours = pairs[places].astype(np.uint32) | (pairs[places + 2].astype(np.uint32) << 16)
+    seen = set(fours[np.isin(fours, keys)].tolist())
     return [
         pattern
         for pattern in patterns
-        if int.from_bytes(pattern.content[:3], "little") in seen and pattern.content in block
+        if (len(pattern.content) < 4 or _key(pattern) in seen) and pattern.content in block
     ]
 
 
+def _key(pattern: _Pattern) -> int:
+    return int.from_bytes(pattern.content[:4], "little")
+
+
 @functools.lru_cache(maxsize=64)
-def _tables(patterns: tuple[_Pattern, ...]) -> tuple[npt.NDArray[np.bool_], frozenset[int]]:
+def _tables(
+    patterns: tuple[_Pattern, ...],
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint32]]:
+    """Which pairs of bytes begin a pattern, and which four bytes do."""
     first = np.zeros(1 << 16, dtype=bool)
     for pattern in patterns:
         first[int.from_bytes(pattern.content[:2], "little")] = True
-    return first, frozenset(int.from_bytes(pattern.content[:3], "little") for pattern in patterns)
+    keys = sorted({_key(pattern) for pattern in patterns})
+    return first, np.array(keys, dtype=np.uint32)
 
 
 def _stands_alone(block: bytes, content: bytes, place: str) -> bool:
     """Whether a short pattern stands between signs that are neither letters nor digits."""
     if place == "voxels":
         return False
+    if place == "header" and len(content) > MIN_LETTERS:
+        return True  # a field of a header may stand beside any byte
     sign = rb"[0-9a-z\x80-\xff]"
     return (
         re.search(rb"(?<!" + sign + rb")" + re.escape(content) + rb"(?!" + sign + rb")", block)

@@ -207,7 +207,9 @@ values = st.recursive(
     | st.floats(allow_nan=True)
     | st.text(max_size=20)
     | st.sampled_from(["3D", "j-", "GRAPPA", "GR\\IR", "n/a", "FDG", "Siemens", "SE_EP"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 keys = st.sampled_from(sorted(ALLOWED_KEYS)) | st.text(max_size=12)
