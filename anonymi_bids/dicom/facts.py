@@ -42,6 +42,8 @@ class Facts:
         See `sort.Series` and `sort.slice_gaps`.
     diffusion : bool
         b-values are there.
+    gradients : bool
+        False if the converted image lacks b-values or directions.
     body_part : str
     burned_in, colour, contrast_agent : bool
     part : str
@@ -86,6 +88,7 @@ class Facts:
     missing: int = 0
     largest_gap: int = 0
     diffusion: bool = False
+    gradients: bool = True
     body_part: str = ""
     burned_in: bool = False
     colour: bool = False
@@ -215,6 +218,7 @@ def facts_with_sidecar(facts: Facts, image: Converted, lost_slices: int = 0) -> 
         n_slices=min(shape[:3]) if shape else 0,
         n_volumes=(shape[3] if len(shape) > 3 else 1) if shape else 0,
         diffusion=facts.diffusion or image.bval is not None,
+        gradients=image.bval is not None and image.bvec is not None,
         part=part,
         echo=echo,
         guess=guess,

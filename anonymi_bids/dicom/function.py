@@ -99,6 +99,10 @@ def diffusion(facts: Facts) -> Decision | None:
         return make(
             facts, "dwi", "sbref", 0.8, "Single-band reference of diffusion", **_direction(facts)
         )
+    if facts.diffusion and not facts.gradients:
+        return withhold(
+            0.8, "Its b-values have no directions (a trace image), so BIDS has no name."
+        )
     if facts.diffusion:
         return make(facts, "dwi", "dwi", 0.9, "Diffusion: b-values are known", **_direction(facts))
     if facts.n_volumes == 0 and named:

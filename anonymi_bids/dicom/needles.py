@@ -72,6 +72,9 @@ KEYWORDS = (
 """Elements whose values tell who, where or when (PS3.15 annex E, table E.1-1)."""
 
 _NAMES = frozenset(("PN",))
+_FREE_TEXTS = frozenset(("PN", "LT", "ST", "UT"))
+"""Value representations of names and prose: needles wherever they stand."""
+
 _DATES = frozenset(("DA", "DT"))
 
 COMMON = frozenset(
@@ -140,7 +143,6 @@ def needles_from_dicom(files: Iterable[Path]) -> tuple[str, ...]:
                     path,
                     stop_before_pixels=True,
                     defer_size=MAX_HEADER_VALUE,
-                    specific_tags=list(KEYWORDS),
                     force=True,
                 )
                 for rank, text in _texts(dataset, 0):
@@ -164,25 +166,34 @@ def _texts(dataset: Any, depth: int) -> Iterator[tuple[int, str]]:
     """Give (rank, text) of each element and of the parts of names."""
     if depth > 4:
         return
-    short = short_elements(dataset)
-    for rank, keyword in enumerate(KEYWORDS):
-        if keyword not in short:
+    ranks = {keyword: rank for rank, keyword in enumerate(KEYWORDS)}
+    for keyword in sorted(short_elements(dataset) - {""}):
+        try:
+            element = dataset[keyword]
+        except (ValueError, TypeError, KeyError, NotImplementedError, struct.error):
             continue
-        element = dataset[keyword]
+        if keyword not in ranks and element.VR not in _FREE_TEXTS:
+            continue
+        rank = ranks.get(keyword, len(ranks))
         if element.VR == "SQ":
             for item in element.value or ():
                 yield from _texts(item, depth + 1)
             continue
         for text in _split_values(element.value):
-            if element.VR in _DATES:
-                yield from ((rank, form) for form in date_forms(text))
-            else:
-                yield rank, text
-                if element.VR in _NAMES:
-                    parts = text.replace("=", " ").replace("^", " ").replace(",", " ").split()
-                    yield rank, " ".join(parts)
-                    yield rank, " ".join(reversed(parts))
-                    yield from ((rank, part) for part in parts)
+            yield from ((rank, form) for form in _forms(text, element.VR))
+
+
+def _forms(text: str, representation: str) -> Iterator[str]:
+    """Give the spellings in which a value might turn up."""
+    if representation in _DATES:
+        yield from date_forms(text)
+        return
+    yield from (line.strip()[:MAX_NEEDLE_LENGTH] for line in text.splitlines())
+    if representation in _NAMES:
+        parts = text.replace("=", " ").replace("^", " ").replace(",", " ").split()
+        yield " ".join(parts)
+        yield " ".join(reversed(parts))
+        yield from parts
 
 
 def _split_values(value: Any) -> list[str]:

@@ -177,6 +177,25 @@ def test_dual_echo_gives_pd_and_t2(tmp_path: Path) -> None:
     assert images(tmp_path) == ["PDw", "T2w"]
 
 
+def test_diffusion_keeps_its_gradients(tmp_path: Path) -> None:
+    def change(dataset: Dataset, number: int) -> None:
+        volume, place = divmod(number - 1, 8)
+        dataset.ImagePositionPatient = [-10, -12, 2.0 * place]
+        dataset.AcquisitionNumber = volume + 1
+        dataset.AcquisitionTime = f"1015{volume:02d}"
+        dataset.DiffusionBValue = 1000.0 if volume else 0.0
+        directions = ([0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0])
+        dataset.DiffusionGradientOrientation = directions[volume]
+
+    values = {**TSE, "SeriesDescription": "dti", "ScanningSequence": ["EP", "SE"]}
+    write_series(tmp_path / "in", "a", numbers=range(1, 33), change=change, **values)
+    run(tmp_path)
+    assert images(tmp_path) == ["dwi"]
+    (bval,) = (tmp_path / "bids").rglob("*.bval")
+    assert bval.read_text().split() == ["0", "1000", "1000", "1000"]
+    assert len(list((tmp_path / "bids").rglob("*.bvec"))) == 1
+
+
 def test_low_confidence_is_withheld_with_the_proposal(tmp_path: Path) -> None:
     write_series(tmp_path / "in", "a", **MPRAGE)
     build = run(tmp_path, min_confidence=0.995)

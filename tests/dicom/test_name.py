@@ -134,6 +134,10 @@ WITHHELD = {
         facts("EP SE", te=80, n_volumes=65, words="dti"),
         "b-values",
     ),
+    "trace image": (
+        facts("EP SE", te=80, n_volumes=2, diffusion=True, gradients=False, words="dwi"),
+        "directions",
+    ),
     "unknown epi": (facts("EP", te=30, n_volumes=3), "few volumes"),
 }
 

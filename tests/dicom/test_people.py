@@ -99,6 +99,7 @@ def test_needles_hold_who_where_and_when_but_no_common_words(tmp_path: Path) -> 
     dataset.StationName = "BRAIN"
     dataset.ImageComments = "call her on 555-0199"
     dataset.PatientComments = "abc"
+    dataset.DerivationDescription = "seen by Dr Quux\nover the phone " + "x" * 500
     dataset.save_as(tmp_path / "x", enforce_file_format=True)
     needles = needles_from_dicom([tmp_path / "x"])
     for expected in (
@@ -110,6 +111,8 @@ def test_needles_hold_who_where_and_when_but_no_common_words(tmp_path: Path) -> 
         "Strangelove",
         "St Elsewhere",
         "call her on 555-0199",
+        "seen by Dr Quux",
+        ("over the phone " + "x" * 500)[:200],
         "19800229",
         "1980-02-29",
         "29.02.1980",
