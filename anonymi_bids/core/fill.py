@@ -56,7 +56,10 @@ def fill_air(
 
 
 def air_pool(raw: npt.NDArray[Any], air: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-    """Give the stored values that stand for air, (n,) sorted; one value if air is constant or scarce."""
+    """Give the stored values that stand for air, (n,) sorted.
+
+    One value if air is constant or scarce.
+    """
     values = raw[air]
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]

@@ -21,8 +21,8 @@ from scipy.spatial.transform import Rotation
 
 from anonymi_bids.core.grid import Affine, apply_affine, grid_around, resample
 from anonymi_bids.core.mask import head_mask
-from anonymi_bids.deface.mask import AtlasLike
 from anonymi_bids.errors import RegistrationFailed
+from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.model import Carry, HeadFit, Image
 
 MIN_OUTLINE = 0.80
@@ -74,7 +74,7 @@ class _Candidate:
         return float(self.outline * self.peak)
 
 
-def carry(reference: Image, image: Image, fit: HeadFit, atlas: AtlasLike, *, seed: int) -> Carry:
+def carry(reference: Image, image: Image, fit: HeadFit, atlas: Atlas, *, seed: int) -> Carry:
     """Find the rigid motion from the reference to another image of its session.
 
     Parameters
@@ -118,7 +118,7 @@ def carry(reference: Image, image: Image, fit: HeadFit, atlas: AtlasLike, *, see
 class _Pair:
     """Both images on coarse grids, and the scores of a motion between them."""
 
-    def __init__(self, reference: Image, image: Image, fit: HeadFit, atlas: AtlasLike) -> None:
+    def __init__(self, reference: Image, image: Image, fit: HeadFit, atlas: Atlas) -> None:
         self.fixed = _coarse(image)
         self.moving = _coarse(reference)
         self.fixed_head = head_mask(self.fixed.data, self.fixed.affine)

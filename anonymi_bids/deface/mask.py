@@ -2,28 +2,32 @@
 
 The atlas tells *where* (a window from the brow to below the chin, back to the preauricular
 points, and the ears) and *how deep* (its own head shrunk by `CORE_DEPTH_MM`, so that the cut does
-not follow this person's skin). The image's own head mask makes sure that its skin goes even
-where the affine fit is some mm off. The atlas' brain and CSF, grown by a margin, stay.
+not follow this person's skin). Where the affine fit is some mm off, the image itself corrects it:
+the window hangs on the own nasion, the own skin goes wherever it lies, and the atlas' brain and
+CSF, moved to where the own brain ends and grown by a margin, stay.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from anonymi_bids.core.grid import Affine, voxel_sizes, voxel_volume_ml
-from anonymi_bids.core.mask import dilate_mm, head_mask
+from anonymi_bids.core.grid import Affine, apply_affine, voxel_sizes, voxel_volume_ml
+from anonymi_bids.core.mask import head_mask
+from anonymi_bids.deface.own import find_nasion, fit_brain
+from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.model import Image
 
 Mask = npt.NDArray[np.bool_]
 Field = npt.NDArray[np.float32]
+Box = tuple[slice, slice, slice]
 
-CORE_DEPTH_MM = 20.0
+CORE_DEPTH_MM = 24.0
 """What lies deeper than this below the atlas' skin is kept in the window."""
 
 SKIN_DEPTH_MM = 6.0
@@ -32,10 +36,12 @@ SKIN_DEPTH_MM = 6.0
 SKIN_BY_BRAIN_MM = 3.5
 """The same beside the protected brain; scalp and skull are thicker than this everywhere."""
 
-BRAIN_ITSELF_MM = 1.0
-"""Nearer than this to the atlas' brain nothing is ever touched, skin or not."""
+BRAIN_ITSELF_MM = 2.0
+"""Nearer than this to the brain nothing is ever touched, skin or not."""
 
-ABOVE_BROW_MM = 4.0
+ABOVE_NASION_MM = 21.0
+"""The window's top: upper edge of the brows, which lies about 20 mm above the nasion."""
+
 BELOW_CHIN_MM = 30.0
 BEHIND_EARS_MM = 6.0
 EAR_MARGIN_MM = 5.0
@@ -43,21 +49,10 @@ EAR_DEPTH_MM = 8.0
 EAR_SEARCH_MM = 14.0
 PINNA_HALF_MM = 7.0
 AIR_DISTANCE_MM = 8.0
-
-
-class AtlasLike(Protocol):
-    """What is needed of `anonymi_bids.head.atlas.Atlas`."""
-
-    @property
-    def brain(self) -> Image: ...
-    @property
-    def head(self) -> Image: ...
-    @property
-    def ear_left(self) -> Image: ...
-    @property
-    def ear_right(self) -> Image: ...
-    @property
-    def landmarks(self) -> Mapping[str, npt.NDArray[np.float64]]: ...
+BACK_OF_EARS_MM = -75.0
+DEEPEST_MM = 15.0
+EYE_LABEL = 6
+EYE_MARGIN_MM = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +80,7 @@ class DefaceRegion:
 
 def build_region(
     image: Image,
-    atlas: AtlasLike,
+    atlas: Atlas,
     atlas_to_image: Affine,
     *,
     brain_margin_mm: float,
@@ -110,32 +105,78 @@ def build_region(
     DefaceRegion
     """
     head = head_mask(image.data, image.affine)
-    depth = _depth(head, image.affine)
-    places = _Places(image, atlas, atlas_to_image)
-    brain_mm = places.distance_to(atlas.brain)
-    itself = brain_mm <= BRAIN_ITSELF_MM
-    protected = itself | ((brain_mm < brain_margin_mm) & (depth >= SKIN_BY_BRAIN_MM))
+    nasion = find_nasion(head, image.affine, atlas_to_image, atlas.landmarks)
+    own = fit_brain(image, atlas.brain, atlas_to_image)
+    whole = _Places(image.data.shape, image.affine, atlas, atlas_to_image)
+    box = whole.box(nasion.up)
+    part = head[box]
+    places = whole.inside(box)
+    depth = _depth(head, box, image.affine)
+    brain_mm = places.bring_far(own.distance)
+    protected = (brain_mm <= BRAIN_ITSELF_MM) | (
+        (brain_mm < brain_margin_mm) & (depth >= SKIN_BY_BRAIN_MM)
+    )
     core = (places.depth_in(atlas.head) >= CORE_DEPTH_MM) & (depth >= SKIN_DEPTH_MM)
-    kept = protected | core
-    window = places.window(back_mm=-BEHIND_EARS_MM if ears else 0.0)
-    removed = window & ~kept
+    eyes = places.distance_to(atlas.labels.data == EYE_LABEL, atlas.labels.affine)
+    kept = protected | (core & (eyes > EYE_MARGIN_MM))
+    window = places.window(nasion.up, back_mm=-BEHIND_EARS_MM if ears else 0.0)
+    changed = window & ~kept
     if ears:
+        below = places.coordinate(2) < places.top(nasion.up)
         for ear in (atlas.ear_left, atlas.ear_right):
-            removed |= _ear_region(ear, places, head, depth, image.affine) & ~kept
-    air = ~dilate_mm(head, image.affine, AIR_DISTANCE_MM) & ~removed & np.isfinite(image.data)
-    skin = window & head & (depth < SKIN_BY_BRAIN_MM) & places.above_chin()
-    figures = _figures(removed, skin, brain_mm < brain_margin_mm, image.affine)
-    return DefaceRegion(removed, protected, air, figures)
+            changed |= below & _ear_region(ear, places, part, depth, image.affine) & ~kept
+    skin = window & part & (depth < SKIN_BY_BRAIN_MM) & places.above_chin()
+    figures = _figures(changed, skin, brain_mm < brain_margin_mm, image.affine) | {
+        "brain_seen": round(own.seen, 4),
+        "brain_offset_mm": round(own.offset_mm, 2),
+        "brain_offset_most_mm": round(own.offset_most_mm, 2),
+        "nasion_found": float(nasion.found),
+        "nasion_up_mm": round(nasion.up, 1),
+    }
+    removed, kept_everywhere = np.zeros(head.shape, bool), np.zeros(head.shape, bool)
+    removed[box] = changed
+    kept_everywhere[box] = protected
+    air = _far_air(head, image.affine) & ~removed & np.isfinite(image.data)
+    return DefaceRegion(removed, kept_everywhere, air, figures)
 
 
 class _Places:
-    """Atlas coordinates and maps on the grid of one image."""
+    """Atlas coordinates and maps on (a part of) the grid of one image."""
 
-    def __init__(self, image: Image, atlas: AtlasLike, atlas_to_image: Affine) -> None:
-        self.shape = image.data.shape
-        self.to_atlas = np.linalg.inv(atlas_to_image) @ image.affine
+    def __init__(
+        self, shape: tuple[int, ...], affine: Affine, atlas: Atlas, atlas_to_image: Affine
+    ) -> None:
+        self.shape = shape
+        self.affine = affine
+        self.atlas = atlas
+        self.atlas_to_image = atlas_to_image
+        self.to_atlas = np.linalg.inv(atlas_to_image) @ affine
         self.scale = float(np.linalg.svd(atlas_to_image[:3, :3], compute_uv=False).min())
-        self.landmarks = atlas.landmarks
+
+    def inside(self, box: Box) -> _Places:
+        """Give the same for a box of the grid."""
+        shift = np.eye(4)
+        shift[:3, 3] = [part.start for part in box]
+        shape = tuple(part.stop - part.start for part in box)
+        return _Places(shape, self.affine @ shift, self.atlas, self.atlas_to_image)
+
+    def box(self, up_mm: float) -> Box:
+        """Box of the grid that holds everything below the window's top and not far behind."""
+        step = tuple(max(1, n // 48) for n in self.shape)
+        axes = [
+            np.unique(np.r_[np.arange(0, n, s), n - 1])
+            for n, s in zip(self.shape, step, strict=True)
+        ]
+        ijk = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+        mm = apply_affine(self.to_atlas, ijk)
+        hit = (mm[..., 2] < self.top(up_mm) + 6) & (mm[..., 1] > BACK_OF_EARS_MM)
+        box = []
+        for axis, (places, size, s) in enumerate(zip(axes, self.shape, step, strict=True)):
+            others = tuple(a for a in range(3) if a != axis)
+            line = np.flatnonzero(hit.any(axis=others))
+            low, high = (places[line[0]] - s, places[line[-1]] + s) if line.size else (0, 0)
+            box.append(slice(max(0, int(low)), min(size, int(high) + 1)))
+        return box[0], box[1], box[2]
 
     def coordinate(self, axis: int) -> Field:
         """Atlas x, y or z (mm) of each voxel."""
@@ -158,36 +199,73 @@ class _Places:
             cval=cval,
         )
 
-    def distance_to(self, region: Image) -> Field:
+    def distance_to(self, region: Mask, affine: Affine) -> Field:
         """Distance to a region of the atlas in mm of the image, 0 inside, large far away."""
-        distance = ndimage.distance_transform_edt(~region.data, sampling=region.voxel_sizes)
-        return self.bring(distance, region.affine, mode="constant", cval=1e3) * self.scale
+        thin, thin_affine = _thinned(region, affine)
+        distance = ndimage.distance_transform_edt(~thin, sampling=voxel_sizes(thin_affine))
+        return self.bring(distance, thin_affine, mode="constant", cval=1e3) * self.scale
 
     def depth_in(self, head: Image) -> Field:
         """Depth below the atlas' skin in mm; the neck goes on below the atlas."""
-        depth = ndimage.distance_transform_edt(head.data, sampling=head.voxel_sizes)
-        return self.bring(depth, head.affine, mode="nearest", cval=0.0) * self.scale
+        thin, affine = _thinned(head.data, head.affine)
+        depth = ndimage.distance_transform_edt(thin, sampling=voxel_sizes(affine))
+        return self.bring(depth, affine, mode="nearest", cval=0.0) * self.scale
 
-    def window(self, *, back_mm: float) -> Mask:
+    def bring_far(self, distance: Image) -> Field:
+        """Interpolate a signed distance map; mm of the image, large far away."""
+        return self.bring(distance.data, distance.affine, mode="constant", cval=1e3) * self.scale
+
+    def top(self, up_mm: float) -> float:
+        """Height of the window's top, atlas mm."""
+        return float(self.atlas.landmarks["nasion"][2]) + ABOVE_NASION_MM + up_mm
+
+    def window(self, up_mm: float, *, back_mm: float) -> Mask:
         """Brow to below the chin, in front of the preauricular points, air included."""
-        top = float(self.landmarks["brow"][2]) + ABOVE_BROW_MM
-        bottom = float(self.landmarks["chin"][2]) - BELOW_CHIN_MM
+        bottom = float(self.atlas.landmarks["chin"][2]) - BELOW_CHIN_MM
         z = self.coordinate(2)
-        return (z < top) & (z > bottom) & (self.coordinate(1) > back_mm)
+        return (z < self.top(up_mm)) & (z > bottom) & (self.coordinate(1) > back_mm)
 
     def above_chin(self) -> Mask:
         """Voxels not lower than the chin."""
-        return self.coordinate(2) > float(self.landmarks["chin"][2])
+        return self.coordinate(2) > float(self.atlas.landmarks["chin"][2])
 
 
-def _depth(head: Mask, affine: Affine) -> Field:
-    """Depth below the own skin, mm; the edge of the field of view is no skin."""
-    return ndimage.distance_transform_edt(head, sampling=voxel_sizes(affine)).astype(np.float32)
+def _thinned(mask: Mask, affine: Affine) -> tuple[Mask, Affine]:
+    """Every second voxel."""
+    return mask[::2, ::2, ::2], affine @ np.diag([2.0, 2.0, 2.0, 1.0])
+
+
+def _depth(head: Mask, box: Box, affine: Affine) -> Field:
+    """Depth below the own skin inside a box, mm; the edge of the field of view is no skin."""
+    sizes = voxel_sizes(affine)
+    margin = np.ceil(DEEPEST_MM / sizes).astype(int)
+    wide = tuple(
+        slice(max(0, part.start - int(m)), part.stop + int(m))
+        for part, m in zip(box, margin, strict=True)
+    )
+    depth = ndimage.distance_transform_edt(head[wide], sampling=sizes)
+    cut = tuple(
+        slice(part.start - outer.start, part.stop - outer.start)
+        for part, outer in zip(box, wide, strict=True)
+    )
+    return depth[cut].astype(np.float32)
+
+
+def _far_air(head: Mask, affine: Affine) -> Mask:
+    """Air farther than `AIR_DISTANCE_MM` from the head, found on a coarse grid."""
+    steps = np.maximum(1, np.round(3.0 / voxel_sizes(affine))).astype(int)
+    thin = ndimage.maximum_filter(head, steps.tolist())[:: steps[0], :: steps[1], :: steps[2]]
+    near = thin
+    for _ in range(int(np.ceil(AIR_DISTANCE_MM / 3.0))):
+        near = ndimage.binary_dilation(near)
+    for axis, step in enumerate(steps):
+        near = np.repeat(near, int(step), axis=axis)
+    return ~near[: head.shape[0], : head.shape[1], : head.shape[2]]
 
 
 def _ear_region(ear: Image, places: _Places, head: Mask, depth: Field, affine: Affine) -> Mask:
     """One ear with margin, what sticks out of the own head near it, and the air outside it."""
-    distance = places.distance_to(ear)
+    distance = places.distance_to(ear.data, ear.affine)
     region = (distance <= EAR_MARGIN_MM) & (depth < EAR_DEPTH_MM)
     near = distance < EAR_SEARCH_MM
     if not near.any():
@@ -197,7 +275,7 @@ def _ear_region(ear: Image, places: _Places, head: Mask, depth: Field, affine: A
         for line in (np.flatnonzero(near.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
     )
     sizes = voxel_sizes(affine)
-    inner = ndimage.distance_transform_edt(depth[box] <= PINNA_HALF_MM, sampling=sizes)
+    inner = ndimage.distance_transform_edt(depth[box] <= PINNA_HALF_MM, sizes)
     pinna = near[box] & head[box] & (inner > PINNA_HALF_MM + 1)
     region[box] |= pinna
     region[box] |= near[box] & ~head[box]
@@ -209,8 +287,8 @@ def _figures(removed: Mask, skin: Mask, near_brain: Mask, affine: Affine) -> dic
     left = skin & ~removed
     n_skin = int(np.count_nonzero(skin))
     return {
-        "removed_ml": round(np.count_nonzero(removed) * unit, 3),
+        "removed_ml": round(int(np.count_nonzero(removed)) * unit, 3),
         "window_skin_ml": round(n_skin * unit, 3),
         "skin_left": round(np.count_nonzero(left) / n_skin, 5) if n_skin else 0.0,
-        "brain_kept_skin_ml": round(np.count_nonzero(left & near_brain) * unit, 3),
+        "brain_kept_skin_ml": round(int(np.count_nonzero(left & near_brain)) * unit, 3),
     }

@@ -6,30 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from anonymi_bids.gates import brain, changes, surface
+from anonymi_bids.head.atlas import Atlas, load_atlas
 from anonymi_bids.io.images import Scan, mean_volume, open_scan, read_mask
-from anonymi_bids.model import Carry, Finding, HeadFit, Image, Status
+from anonymi_bids.model import Carry, Finding, HeadFit, Status
 from anonymi_bids.settings import GateSettings
-
-
-class AtlasLike(Protocol):
-    """What the gates need of `anonymi_bids.head.atlas.Atlas`."""
-
-    @property
-    def brain(self) -> Image: ...
-    @property
-    def head(self) -> Image: ...
-    @property
-    def ear_left(self) -> Image: ...
-    @property
-    def ear_right(self) -> Image: ...
-    @property
-    def landmarks(self) -> Mapping[str, npt.NDArray[np.float64]]: ...
 
 
 @dataclass(frozen=True)
@@ -73,15 +59,13 @@ class GateContext:
     settings: GateSettings
     ears: bool
     allowed_keys: frozenset[str] | None = None
-    given_atlas: AtlasLike | None = field(default=None, repr=False)
+    given_atlas: Atlas | None = field(default=None, repr=False)
 
     @cached_property
-    def atlas(self) -> AtlasLike:
+    def atlas(self) -> Atlas:
         """Atlas against which places are named."""
         if self.given_atlas is not None:
             return self.given_atlas
-        from anonymi_bids.head.atlas import load_atlas
-
         return load_atlas()
 
     @cached_property
