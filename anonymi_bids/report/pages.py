@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from anonymi_bids.core.frequency import per_hundred
-from anonymi_bids.io.atomic import write_text
+from anonymi_bids.io.atomic import atomic_path, write_text
 from anonymi_bids.report import figures, wording
-
-LIMIT_BY_ANALOGY = 0.09
 
 
 def write_report(audit: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -27,17 +26,35 @@ def write_report(audit: Mapping[str, Any], folder: Path) -> list[Path]:
     Returns
     -------
     list of Path
-        What was written.
+        What was written: ``audit.json``, ``audit.html``, ``audit.pdf``.
     """
-    folder = Path(folder)
-    written = [folder / "audit.json", folder / "audit.html"]
+    written = [Path(folder) / f"audit.{kind}" for kind in ("json", "html", "pdf")]
     text = json.dumps(audit, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_text(written[0], text + "\n")
-    write_text(written[1], render_page(audit))
+    charts = draw_charts(audit)
+    write_text(written[1], render_page(audit, charts))
+    paper = render_paper(audit, charts)
+    with atomic_path(written[2]) as temporary:
+        temporary.write_bytes(paper)
     return written
 
 
-def render_page(audit: Mapping[str, Any]) -> str:
+def draw_charts(audit: Mapping[str, Any]) -> dict[str, Any]:
+    """Draw all charts as SVG text: ``rates``, and ``attacks`` with three each."""
+    return {
+        "rates": figures.rates_chart(audit["attacks"]),
+        "attacks": [
+            {
+                "gallery": figures.gallery_chart(entry),
+                "cmc": figures.cmc_chart(entry),
+                "scores": figures.scores_chart(entry),
+            }
+            for entry in audit["attacks"]
+        ],
+    }
+
+
+def render_page(audit: Mapping[str, Any], charts: Mapping[str, Any] | None = None) -> str:
     """Render the page; everything that is not our own chart is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -49,33 +66,65 @@ def render_page(audit: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("p_value", "listed", "plain_words", "tone"):
-        environment.filters[name] = getattr(wording, name)
     environment.filters["per_hundred"] = per_hundred
-    environment.filters["icon_total"] = wording.icon_total
-    environment.filters["icon_count"] = wording.icon_count
-    attacks = audit["attacks"]
-    charts = {
-        # The charts are drawn by us from numbers and fixed words, so they need no escaping.
-        "rates": Markup(figures.rates_chart(attacks)),  # noqa: S704
+    names = ("p_value", "listed", "plain_words", "one_line", "visits_line", "tone", "icon_total")
+    for name in (*names, "icon_count"):
+        environment.filters[name] = getattr(wording, name)
+    drawn = draw_charts(audit) if charts is None else charts
+    # Vega escapes the few words in the charts, so they need no second escaping.
+    marked = {
+        "rates": Markup(drawn["rates"]),  # noqa: S704
         "attacks": [
-            {
-                "gallery": Markup(figures.gallery_chart(entry)),  # noqa: S704
-                "cmc": Markup(figures.cmc_chart(entry)),  # noqa: S704
-                "scores": Markup(figures.scores_chart(entry)),  # noqa: S704
-            }
-            for entry in attacks
+            {name: Markup(svg) for name, svg in entry.items()}  # noqa: S704
+            for entry in drawn["attacks"]
         ],
     }
-    limits = [entry["threshold"] for entry in attacks if entry["threshold"] is not None]
-    result = audit["verdict"]["result"]
-    page = environment.get_template("audit.html.j2").render(
+    return environment.get_template("audit.html.j2").render(
         audit=audit,
-        charts=charts,
-        tone=wording.tone(result),
-        headline=wording.HEADLINES[result],
-        questions=wording.questions(audit),
-        methods=wording.methods_text(audit),
-        limit=limits[0] if limits else LIMIT_BY_ANALOGY,
+        charts=marked,
+        tone=wording.tone(audit["verdict"]["result"]),
+        words=wording.all_words(audit),
     )
-    return str(page)
+
+
+def render_paper(audit: Mapping[str, Any], charts: Mapping[str, Any] | None = None) -> bytes:
+    """Render the PDF; what is shown goes in as data, so nothing in it is taken for markup."""
+    import typst
+
+    drawn = draw_charts(audit) if charts is None else charts
+    words = wording.all_words(audit)
+    content = words | {
+        "policy": audit["policy"],
+        "recipient": audit["recipient"],
+        "tone": wording.tone(audit["verdict"]["result"]),
+        "reasons": audit["verdict"]["reasons"],
+        "not_tested": audit["verdict"]["not_tested"],
+        "facts": wording.facts(audit),
+        "attacks": [
+            {
+                "title": entry["title"],
+                "words": wording.plain_words(entry),
+                "line": wording.one_line(entry),
+                "reason": entry["reason"],
+                "visits": wording.visits_line(entry),
+                **svgs,
+            }
+            for entry, svgs in zip(audit["attacks"], drawn["attacks"], strict=True)
+        ],
+        "table": [wording.table_row(entry) for entry in audit["attacks"]],
+        "rates_chart": drawn["rates"],
+        "linkage": f"{audit['linkage']['sentence']} {words['doubles']}".strip(),
+        "metadata": audit["metadata"]["sentence"],
+        "withheld": [
+            [line["reason"], str(line["images"])] for line in audit["withheld"]["reasons"]
+        ],
+        "questions": [[line["question"], line["answer"]] for line in words["questions"]],
+    }
+    template = files("anonymi_bids.report").joinpath("templates/audit.typ").read_bytes()
+    paper = typst.compile(
+        template,
+        format="pdf",
+        ignore_system_fonts=True,
+        sys_inputs={"content": json.dumps(content, sort_keys=True)},
+    )
+    return bytes(paper)
