@@ -89,6 +89,8 @@ def init_my_wf(image: InputImage, output: Path, settings: Settings) -> pe.Workfl
     )
     tell_me = pe.Node(niu.Function(function=tell, output_names=["text"]), name="tell_me")
     workflow = pe.Workflow(name="my_wf", base_dir=os.fspath(work))
+    # The steps pass files on by name within their evidence; Nipype must not tidy them away.
+    workflow.config["execution"]["remove_unnecessary_outputs"] = "false"
     workflow.connect(
         [
             (

@@ -41,6 +41,7 @@ def test_the_gates_are_part_of_the_graph_that_is_embedded(
     assert image.entities.path == "sub-7/anat/sub-7_T1w.nii.gz"
     assert image.sidecar == {"EchoTime": 0.003}
     workflow = example.init_my_wf(image, tmp_path / "out", example.Settings())
+    assert workflow.config["execution"]["remove_unnecessary_outputs"] == "false"
     names = workflow.list_node_names()
     assert "tell_me" in names
     assert any(name.endswith("run_gates") for name in names)
