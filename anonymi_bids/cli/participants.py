@@ -16,11 +16,13 @@ from anonymi_bids.cli.graphrun import run_graph
 from anonymi_bids.cli.places import Places
 from anonymi_bids.cli.plan import Plan
 from anonymi_bids.cli.progress import Steps
+from anonymi_bids.errors import SettingsError
 from anonymi_bids.io.atomic import write_json
 from anonymi_bids.io.images import sha256_of
 from anonymi_bids.io.outcomes import read_outcome
 from anonymi_bids.io.records import plain, write_record
-from anonymi_bids.model import InputImage, SessionPlan
+from anonymi_bids.io.tsv import read_tsv
+from anonymi_bids.model import REQUIRED_GATES, InputImage, SessionPlan
 from anonymi_bids.settings import Settings
 
 SESSIONS_AT_ONCE = 32
@@ -60,28 +62,67 @@ def run_participants(
     with steps.shown():
         for number, chunk in enumerate(_chunks(todo, SESSIONS_AT_ONCE)):
             folder = scratch / f"graph-{number:04d}"
-            done = _run_chunk(chunk, plan.needles, places, settings, args, folder, steps)
+            starts = _write_starts(chunk, plan.needles, overrules, folder)
+            done = _run_chunk(starts, places, settings, args, folder, steps)
             clean = done and clean
     return finish(plan, places, settings, args) and clean
 
 
-def input_digest(image: InputImage) -> str:
-    """Digest of an image, its sidecar and companions: what an outcome is an outcome of."""
+def input_digest(image: InputImage, overruled: Mapping[str, str]) -> str:
+    """Digest of an image and all that goes with it: what an outcome is an outcome of."""
     digest = hashlib.sha256(sha256_of(image.source).encode())
     described = {"sidecar": plain(image.sidecar), "entities": plain(image.entities)}
+    described["overruled"] = dict(overruled)
     digest.update(json.dumps(described, sort_keys=True, default=str).encode())
     for extension, path in sorted(image.companions.items()):
         digest.update(f"{extension}:{sha256_of(path)}".encode())
     return digest.hexdigest()
 
 
-def _todo(session: SessionPlan, places: Places, settings: Settings) -> Todo:
+def read_overrules(private: Path) -> dict[str, dict[str, str]]:
+    """Read which gates a human overruled for which image.
+
+    ``private/overrule.tsv`` has the columns ``image`` (path below ``release/``), ``gate`` and
+    ``reason``; the reason names who decided and why, and the report shows it.
+
+    Returns
+    -------
+    dict
+        Image → gate → reason.
+
+    Raises
+    ------
+    SettingsError
+        If a line names no known gate or gives no reason.
+    """
+    path = private / "overrule.tsv"
+    found: dict[str, dict[str, str]] = {}
+    if not path.is_file():
+        return found
+    table = read_tsv(path)
+    if not {"image", "gate", "reason"} <= set(table.columns):
+        raise SettingsError("private/overrule.tsv must have the columns image, gate and reason.")
+    for row in table.rows:
+        if row["gate"] not in REQUIRED_GATES or row["reason"] in ("", "n/a"):
+            raise SettingsError(
+                "A line of private/overrule.tsv names no known gate or gives no reason; correct it."
+            )
+        found.setdefault(row["image"], {})[row["gate"]] = row["reason"]
+    return found
+
+
+def _todo(
+    session: SessionPlan,
+    places: Places,
+    settings: Settings,
+    overrules: Mapping[str, Mapping[str, str]],
+) -> Todo:
     """Images of a session whose outcome is not known for these settings and this input."""
     from anonymi_bids.bids.writer import already_released
 
     images = []
     for image in session.images:
-        digest = input_digest(image)
+        digest = input_digest(image, overrules.get(image.entities.path, {}))
         outcome = read_outcome(places.private, image.entities.path)
         same = (
             outcome is not None
@@ -102,19 +143,19 @@ def _chunks(entries: list[Todo], size: int) -> Iterator[list[Todo]]:
         yield entries[start : start + size]
 
 
-def _run_chunk(
+def _write_starts(
     chunk: list[Todo],
     needles: Mapping[str, tuple[str, ...]],
-    places: Places,
-    settings: Settings,
-    args: argparse.Namespace,
+    overrules: Mapping[str, Mapping[str, str]],
     folder: Path,
-    steps: Steps,
-) -> bool:
-    """Write the starting evidence of each image, then build and run the graph."""
-    from anonymi_bids.graphs.session import init_participants_wf
+) -> list[tuple[str, str, list[str]]]:
+    """Write each session's plan and the starting evidence of each of its images.
 
-    described = []
+    Returns
+    -------
+    list of (session, session_file, evidence_files)
+    """
+    starts = []
     for entry in chunk:
         start = folder / "start" / entry.session.name
         session_file = start / "session.json"
@@ -129,14 +170,29 @@ def _run_chunk(
                 "image": image.entities.path,
                 "input_digest": digest,
                 "needles_file": os.fspath(needles_file),
+                "overruled": dict(overrules.get(image.entities.path, {})),
                 "renames": renames,
             }
             target = start / f"evidence-{number:03d}.json"
             write_json(target, evidence)
             evidence_files.append(os.fspath(target))
-        described.append((entry.session.name, os.fspath(session_file), evidence_files))
+        starts.append((entry.session.name, os.fspath(session_file), evidence_files))
+    return starts
+
+
+def _run_chunk(
+    starts: list[tuple[str, str, list[str]]],
+    places: Places,
+    settings: Settings,
+    args: argparse.Namespace,
+    folder: Path,
+    steps: Steps,
+) -> bool:
+    """Build and run the graph of some sessions."""
+    from anonymi_bids.graphs.session import init_participants_wf
+
     workflow = init_participants_wf(
-        sessions=described,
+        sessions=starts,
         settings=settings,
         output_dir=os.fspath(places.output),
         work_dir=os.fspath(folder),
