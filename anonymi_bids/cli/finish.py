@@ -14,7 +14,7 @@ from anonymi_bids.io.tsv import format_tsv, read_tsv
 from anonymi_bids.model import FileFate, SessionPlan
 from anonymi_bids.settings import Settings
 
-FAULT = "A step failed by a fault of the program; see private/log.txt and start the same command again."
+FAULT = "A step failed by a fault of the program; see private/log.txt and start again."
 CHANGED = "Face and ears were removed and the metadata cleaned."
 
 

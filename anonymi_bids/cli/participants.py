@@ -53,9 +53,9 @@ def run_participants(
     bool
         False if a step failed by a fault of the program.
     """
-    todo = [
-        entry for session in plan.sessions if (entry := _todo(session, places, settings)).images
-    ]
+    overrules = read_overrules(places.private)
+    entries = (_todo(session, places, settings, overrules) for session in plan.sessions)
+    todo = [entry for entry in entries if entry.images]
     clean = True
     n_steps = sum(1 + 7 * len(entry.images) for entry in todo)
     steps = Steps(n_steps, "participants")
@@ -105,7 +105,7 @@ def read_overrules(private: Path) -> dict[str, dict[str, str]]:
     for row in table.rows:
         if row["gate"] not in REQUIRED_GATES or row["reason"] in ("", "n/a"):
             raise SettingsError(
-                "A line of private/overrule.tsv names no known gate or gives no reason; correct it."
+                "A line of private/overrule.tsv names no known gate or gives no reason; mend it."
             )
         found.setdefault(row["image"], {})[row["gate"]] = row["reason"]
     return found
