@@ -25,8 +25,8 @@ STEM = "image"
 """What dcm2niix is told to call its outputs."""
 
 
-MIN_FREE_BYTES = 1 << 23
-"""A conversion that failed with less space left is taken to have failed for want of it."""
+MIN_FREE_BYTES = 1 << 20
+"""With less space left, dcm2niix may have cut an image short without a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,8 @@ def convert_series(series: Series, folder: Path) -> list[Converted]:
     finished = run_dcm2niix(source, target)
     shutil.rmtree(source)
     images = collect(target)
-    if not finished or not images:
-        _check_space(target)
+    failed = not finished or not images
+    _check_space(target, 2 * sum(file.n_bytes for file in series.files) if failed else 0)
     if not finished:
         images = [replace(image, problem=image.problem or _UNFINISHED) for image in images]
     with space_errors("a converted series"):
@@ -132,9 +132,9 @@ def convert_series(series: Series, folder: Path) -> list[Converted]:
 _UNFINISHED = "The converter ended with an error, so the image may not be whole."
 
 
-def _check_space(folder: Path) -> None:
-    """Raise if a failed conversion is explained by a full disk."""
-    if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
+def _check_space(folder: Path, needed: int) -> None:
+    """Raise if less space is left than a conversion needs."""
+    if shutil.disk_usage(folder).free < MIN_FREE_BYTES + needed:
         raise SpaceError(
             "The disk is full while DICOM was converted; free some space and start the same "
             "command again."

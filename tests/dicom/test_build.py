@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nibabel as nib
@@ -20,7 +21,7 @@ from anonymi_bids.dicom.mapping import read_mapping
 from anonymi_bids.dicom.plan import plan_dicom, planned_images
 from anonymi_bids.dicom.scan import scan_tree
 from anonymi_bids.dicom.sort import sort_series
-from anonymi_bids.errors import InputError, ToolError
+from anonymi_bids.errors import InputError, SpaceError, ToolError
 
 from .conftest import MPRAGE, TSE, write_series
 
@@ -382,3 +383,14 @@ def test_a_series_whose_slices_get_lost_is_withheld(
     build = run(tmp_path)
     assert "left out 3 slices" in build.decisions[0].reason
     assert images(tmp_path) == []
+
+
+def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_series(tmp_path / "in", "a", **MPRAGE)
+    monkeypatch.setattr(
+        convert.shutil, "disk_usage", lambda _: SimpleNamespace(free=convert.MIN_FREE_BYTES - 1)
+    )
+    with pytest.raises(SpaceError) as caught:
+        run(tmp_path)
+    assert caught.value.exit_code == 5
+    assert not list((tmp_path / "bids").rglob("*.nii.gz"))
