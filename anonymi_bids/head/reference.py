@@ -1,0 +1,45 @@
+"""Choose the image of a session on which the head is found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from anonymi_bids.model import Entities
+
+Candidate = tuple[Entities, Mapping[str, Any], tuple[int, ...], tuple[float, ...]]
+"""Name, sidecar, shape and voxel sizes (mm) of an image."""
+
+_ORDER = ("T1w", "T2w", "FLAIR", "PDw", "PDT2", "T2starw", "MP2RAGE", "UNIT1")
+
+
+def choose_reference(candidates: Sequence[Candidate]) -> int:
+    """Choose the image that shows the head best.
+
+    Parameters
+    ----------
+    candidates : sequence of (entities, sidecar, shape, voxel sizes)
+
+    Returns
+    -------
+    int
+        Index of the best: anatomical before others, 3-D before thick slices, T1w first, then the
+        larger field of view; the first of equals.
+    """
+    return min(range(len(candidates)), key=lambda index: (*_rank(candidates[index]), index))
+
+
+def _rank(candidate: Candidate) -> tuple[float, ...]:
+    entities, _sidecar, shape, sizes = candidate
+    thick = max(sizes) > 2.5
+    suffix = _ORDER.index(entities.suffix) if entities.suffix in _ORDER else len(_ORDER)
+    extent = np.array(shape[:3]) * np.array(sizes)
+    return (
+        float(entities.datatype != "anat"),
+        float(thick),
+        float(suffix),
+        -float(round(np.minimum(extent, 240.0).prod() / 1e5)),
+        max(sizes),
+    )
