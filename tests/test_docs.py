@@ -57,7 +57,7 @@ def commands(text: str) -> Iterator[str]:
         for line in block.splitlines():
             call = re.search(r"(?:^|\s)(anonymi-bids|\S*anonymi_bids(?:\.sif)?)\s+(/?\w.*)$", line)
             if call and not line.lstrip().startswith("#"):
-                yield call.group(2)
+                yield call.group(2).split("|")[0].strip()
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -105,7 +105,7 @@ def known_options() -> frozenset[str]:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_options_named_in_the_text_exist(path: Path) -> None:
     foreign = {"--cleanenv", "--containall", "--no-home", "--fakeroot", "--net", "--network"}
-    foreign |= {"--network none", "--read-only", "--user", "--depth", "--env"}
+    foreign |= {"--network none", "--read-only", "--user", "--build-arg"}
     text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     named = set(re.findall(r"`(--[a-z-]+)", text)) - foreign
     assert named <= known_options()

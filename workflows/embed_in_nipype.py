@@ -22,9 +22,10 @@ from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
 from anonymi_bids.bids.needles import needles_from_sidecar
-from anonymi_bids.cli.participants import input_digest
+from anonymi_bids.cli.places import find_places, prepare
 from anonymi_bids.graphs.session import init_session_wf
 from anonymi_bids.io.atomic import write_json
+from anonymi_bids.io.images import sha256_of
 from anonymi_bids.io.records import plain, write_record
 from anonymi_bids.model import Entities, InputImage, SessionPlan
 from anonymi_bids.settings import Settings
@@ -55,7 +56,7 @@ def write_start(image: InputImage, folder: Path) -> tuple[str, str]:
     evidence = {
         **plain(image),
         "image": image.entities.path,
-        "input_digest": input_digest(image),
+        "input_digest": sha256_of(image.source),
         "needles_file": os.fspath(folder / "needles.json"),
         "renames": {},
     }
@@ -112,7 +113,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(argv)
     image = describe(args.image.resolve(), args.subject)
-    workflow = init_my_wf(image, args.output.resolve(), Settings(seed=args.seed))
+    places = find_places(os.fspath(args.image.parent), os.fspath(args.output), None)
+    prepare(places)
+    workflow = init_my_wf(image, places.output, Settings(seed=args.seed))
     graph: Any = workflow.run(plugin="Linear")
     (last,) = [node for node in graph.nodes() if node.name == "tell_me"]
     print(last.result.outputs.text)

@@ -57,3 +57,4 @@ def test_what_is_withheld_is_told(
     assert example.main([str(image_file), str(tmp_path / "out"), "--subject", "7"]) == 0
     assert "sub-7/anat/sub-7_T1w.nii.gz: withheld: " in capsys.readouterr().out
     assert not list((tmp_path / "out").glob("release/**/*.nii.gz"))
+    assert (tmp_path / "out" / "private").stat().st_mode & 0o777 == 0o700
