@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -104,3 +106,23 @@ def test_rule_lets_good_sources_pass(rule: Rule, place: str, source: str) -> Non
 
 def test_every_rule_is_tried_on_a_bad_source() -> None:
     assert {rule for rule, _, _ in PLANTED} == set(structure.RULES)
+
+
+HEAVY = {"numpy", "scipy", "pandas", "nibabel", "nipype", "ants", "sklearn", "nilearn", "bids"}
+HEAVY |= {"pydicom", "matplotlib", "rich", "jinja2", "altair", "typst"}
+
+
+@pytest.mark.parametrize("module", ["anonymi_bids.cli.run", "anonymi_bids.cli.phantoms"])
+def test_help_loads_nothing_heavy(module: str) -> None:
+    """What ``--help`` needs is loaded in a moment: no library of arrays or images is among it."""
+    code = f"import sys, {module}; print(*(name.split('.')[0] for name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(done.stdout.split())
+
+
+def test_what_is_heavy_would_be_noticed() -> None:
+    code = (
+        "import sys, anonymi_bids.core.grid; print(*(name.split('.')[0] for name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert HEAVY & set(done.stdout.split())
