@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from anonymi_bids.bids.entities import is_image
 from anonymi_bids.bids.inherit import Inherited
 from anonymi_bids.bids.plan import DatasetPlan
 from anonymi_bids.bids.select import choose_labels, index_images
@@ -77,7 +78,8 @@ def index_dataset(
     everything = {label: walk(root, f"sub-{label}") for label in chosen}
     _check_sessions(session_labels, everything)
     links = [found.path for files in everything.values() for found in files if found.problem]
-    indexed = index_images(root, chosen, links, bids_filter)
+    images = [f.path for files in everything.values() for f in files if is_image(f.name)]
+    indexed = index_images(root, chosen, images, links, bids_filter)
     inherited = _root_files(top)
     builder = PlanBuilder(root, labels, session_labels, indexed, inherited, renew)
     for label in chosen:
