@@ -171,11 +171,11 @@ def make_plan(
             scratch / "bids",
             seed=settings.seed,
             mapping_file=_mapping(places, args),
-            mapping_out=places.private / "mapping.tsv",
             min_confidence=settings.convert.min_confidence,
             participant_labels=tuple(args.participant_label) if args.participant_label else None,
             nprocs=args.nprocs,
         )
+        _add_to_mapping(build, _mapping(places, args), places.private / "mapping.tsv")
         fates = build.fates
         needles = {label: set(found) for label, found in build.needles.items()}
         dataset = _index_converted(scratch / "bids", build, args, settings)
@@ -190,6 +190,19 @@ def make_plan(
     return Plan(
         dataset, {label: tuple(sorted(found)) for label, found in needles.items()}, fates, build
     )
+
+
+def _add_to_mapping(build: DicomBuild, honoured: Path | None, target: Path) -> None:
+    """Add this run's decisions; runs at the same time may add theirs, so look again after it."""
+    from anonymi_bids.dicom.mapping import read_mapping, write_mapping
+
+    earlier = {} if honoured is None else read_mapping(honoured)
+    own = {row.fingerprint for row in build.decisions}
+    for _ in range(20):
+        known = read_mapping(target) if target.is_file() else {}
+        write_mapping(target, build.decisions, earlier | known)
+        if own <= read_mapping(target).keys():
+            return
 
 
 def _index_converted(
