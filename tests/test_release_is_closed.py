@@ -60,8 +60,8 @@ def targets_of(node: ast.AST) -> Iterator[tuple[list[ast.expr], ast.expr]]:
 
 
 PATH_CALLS = frozenset(
-    "Path joinpath with_name with_suffix resolve absolute glob rglob iterdir walk sorted list join "
-    "fspath str incoming_folder".split()
+    "Path joinpath with_name with_suffix resolve absolute glob rglob iterdir walk sorted list "
+    "join fspath str incoming_folder".split()
 )
 
 

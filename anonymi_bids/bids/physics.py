@@ -46,6 +46,7 @@ ALLOWED: Mapping[str, Rule] = MappingProxyType(
         "Manufacturer": mapped(
             ("siemens", "Siemens"),
             ("philips", "Philips"),
+            ("^ge$", "GE"),
             ("general electric", "GE"),
             ("ge medical", "GE"),
             ("ge healthcare", "GE"),
@@ -89,7 +90,8 @@ ALLOWED: Mapping[str, Rule] = MappingProxyType(
         "CoilCombinationMethod": term("Adaptive Combine", "Sum of Squares", "rSOS", "SENSE"),
         "SoftwareVersions": shaped(
             r"(?i)(?:syngo[ _]?(?:mr)?[ _]?)?[A-Z]{1,2}[0-9]{1,2}[A-Z]?(?:-?[A-Z0-9]{0,4})"
-            r"|syngo[ _]mr[ _][A-Z0-9]{2,6}|[0-9]{1,2}(?:\.[0-9]{1,3}){1,3}"
+            r"|syngo[ _]mr[ _][A-Z0-9]{2,6}|[0-9]{1,2}(?:\.[0-9]{1,3}){0,3}"
+            r"(?:\\[0-9]{1,2}(?:\.[0-9]{1,3}){0,3}){0,3}"
         ),
         "ConversionSoftware": term("dcm2niix", "dcm2nii", "heudiconv", "bidscoin", "dcm2bids"),
         "ConversionSoftwareVersion": shaped(r"v?[0-9]{1,2}(?:\.[0-9]{1,2}){1,2}(?:\.20[0-9]{6})?"),
@@ -119,12 +121,14 @@ ALLOWED: Mapping[str, Rule] = MappingProxyType(
         "ScanningSequence": joined("SE", "IR", "GR", "EP", "RM"),
         "SequenceVariant": joined("SK", "MTC", "SS", "TRSS", "SP", "MP", "OSP", "NONE", "TOF"),
         "ScanOptions": joined(
-            *"PER RG CG PPG FC PFF PFP SP FS CT WE IR SAT1 SAT2 SAT_1 DB CS PROP NONE".split(),
+            *"PER RG CG PPG FC PFF PFP SP FS CT WE IR SAT1 SAT2 SAT_1 DB CS PROP NONE OTHER".split(),
             extra=r"[A-Z0-9]{2,6}_GEMS",
         ),
         "SequenceName": shaped(
             r"\*?(?:tfl|tse|tir|spc|ep|epfid|fl|fm|re|se|swi|tfi|me|qfl|fi|de|h|gre|tof|pcasl|pasl|"
-            r"mp2rage|mprage|asl)[a-z]{0,3}[0-9]?d?[0-9]{0,2}r?(?:_[a-z0-9]{1,6}){0,2}(?:#[0-9]{1,3})?"
+            r"mp2rage|mprage|asl)[a-z]{0,3}[0-9]?d?[0-9]{0,2}r?(?:_[a-z0-9]{1,6}){0,2}"
+            r"(?:#[0-9]{1,3})?|r?[0-9]{1,2}d[0-9]{1,2}(?:_ns)?|(?:T[12])?(?:T?FFE|TFE|TSE|SE)(?:EPI|IR)?"
+            r"|(?:fse|frfse|efgre3d|fgre|memp|epi2?|bravo|cube|ssfse|3dtof|propeller)(?:-?xl)?"
         ),
         "MRAcquisitionType": term("1D", "2D", "3D"),
         "NonlinearGradientCorrection": flag,
@@ -189,6 +193,21 @@ ALLOWED: Mapping[str, Rule] = MappingProxyType(
         "MatrixSize": numbers(1, 4096, most=4),
         "FieldOfView": numbers(0, 2000, most=3),
         "ReconstructionDiameter": number(0, 2000),
+        "ImageOrientationText": shaped(
+            r"(?:Tra|Cor|Sag)(?:>(?:Tra|Cor|Sag)\(-?[0-9]{1,2}(?:\.[0-9])?\)){0,2}"
+        ),
+        "RawImage": flag,
+        "Interpolation2D": number(0, 10),
+        "Interpolation3D": number(0, 10),
+        "RefLinesPE": number(0, 1e4),
+        "NumberOfKSpaceTrajectories": number(0, 1e4),
+        "WaterFatShift": number(0, 1000),
+        "PhilipsRescaleSlope": number(-1e6, 1e6),
+        "PhilipsRescaleIntercept": number(-1e6, 1e6),
+        "PhilipsScaleSlope": number(-1e6, 1e6),
+        "PhilipsRWVSlope": number(-1e6, 1e6),
+        "PhilipsRWVIntercept": number(-1e6, 1e6),
+        "UsePhilipsFloatNotDisplayScaling": number(0, 1),
         # time
         "EchoTime": numbers(0, 10, single=True),
         "EchoTime1": number(0, 10),
@@ -251,6 +270,7 @@ ALLOWED: Mapping[str, Rule] = MappingProxyType(
         "PASLType": term("FAIR", "EPISTAR", "PICORE", "STAR", "QUASAR", "Q2TIPS"),
         "LabelingSlabThickness": number(0, 1000),
         "BolusCutOffFlag": flag,
+        "BolusDuration": number(0, 1000),
         "BolusCutOffDelayTime": _ANY_SECONDS,
         "BolusCutOffTechnique": term("QUIPSS", "QUIPSSII", "QUIPSS II", "Q2TIPS"),
         # positron emission tomography; times of day become 00:00:00, to which all others refer

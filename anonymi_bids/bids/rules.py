@@ -91,13 +91,13 @@ def shaped(pattern: str) -> Rule:
 
 
 def mapped(*pairs: tuple[str, str]) -> Rule:
-    """Make a rule that replaces a text by a controlled name if it contains a keyword."""
+    """Make a rule that replaces a text by the name whose pattern occurs in it."""
 
     def check(value: Any) -> Any:
         if not isinstance(value, str):
             return DROP
-        folded = value.casefold()
-        return next((name for keyword, name in pairs if keyword in folded), DROP)
+        folded = value.strip().casefold()
+        return next((name for pattern, name in pairs if re.search(pattern, folded)), DROP)
 
     return check
 
