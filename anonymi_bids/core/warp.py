@@ -8,7 +8,7 @@ from scipy.spatial import distance
 
 Floats = npt.NDArray[np.float64]
 
-_CHUNK = 512
+_CHUNK = 1024
 
 
 class BiharmonicMap:

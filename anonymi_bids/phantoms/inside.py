@@ -162,7 +162,7 @@ def _fill_orbit(tissues: npt.NDArray[np.uint8], affine: Affine, ball: Floats) ->
     part[soft & near & (muscles | nerve)] = COAT
 
 
-@functools.lru_cache(maxsize=3)
+@functools.lru_cache(maxsize=6)
 def _hard_signal(head: str, contrast: str) -> Volume:
     """Signal times share of all tissues but soft tissue, on the template's grid."""
     tissues, _ = _template_tissues(head)

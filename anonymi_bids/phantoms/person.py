@@ -17,10 +17,10 @@ Floats = npt.NDArray[np.float64]
 GLOBE_MM = 12.2
 """Radius of an eyeball."""
 
-BROW_MM, EAR_MM = 58.0, 22.0
-"""In the mean head: height of the brow, and the plane just in front of the ears."""
+BROW_MM = 58.0
+"""Height of the brow in the mean head."""
 
-_FACE_TOP_MM = 72.0
+_FACE_TOP_MM, _FACE_BACK_MM = 72.0, 26.0
 
 BLEND_MM = 18.0
 """Width of the border where an uncoupled face passes into another one's vault."""
@@ -112,7 +112,7 @@ def face_weight(model: ShapeModel) -> Floats:
 
     The border lies just above the brow and just in front of the ears.
     """
-    inside = np.minimum(model.mean[:, 1] - EAR_MM, _FACE_TOP_MM - model.mean[:, 2])
+    inside = np.minimum(model.mean[:, 1] - _FACE_BACK_MM, _FACE_TOP_MM - model.mean[:, 2])
     part = np.clip((inside + BLEND_MM / 2) / BLEND_MM, 0, 1).astype(np.float64)
     weight = part * part * (3 - 2 * part)
     weight[model.part >= LEFT_EYE] = 1

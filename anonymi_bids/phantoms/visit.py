@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from anonymi_bids.core.grid import Affine, apply_affine
 from anonymi_bids.core.surface import vertex_normals, voxelise
@@ -98,7 +99,9 @@ def make_visit(
         below_chin_mm=protocol.below_chin_mm,
         rng=scan_rng,
     )
-    signal, labels = _paint(person, vertices, pose, grid, contrast)
+    # One thread: quicker at this size, and the same bytes whatever the machine's number of cores.
+    with threadpool_limits(1):
+        signal, labels = _paint(person, vertices, pose, grid, contrast)
     data = finish_scan(
         signal, grid.affine, contrast, scan_rng, bias=protocol.bias, noise=protocol.noise
     )
