@@ -39,7 +39,7 @@ SKIN_BY_BRAIN_MM = 3.5
 BRAIN_ITSELF_MM = 2.0
 """Nearer than this to the brain nothing is ever touched, skin or not."""
 
-ABOVE_NASION_MM = 21.0
+ABOVE_NASION_MM = 19.0
 """The window's top: upper edge of the brows, which lies about 20 mm above the nasion."""
 
 BELOW_CHIN_MM = 30.0
