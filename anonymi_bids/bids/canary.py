@@ -21,6 +21,9 @@ MIN_VOXEL_BYTES = 6
 """Shorter needles turn up in the voxels of an innocent scan by chance (4 letters in any case: once
 in some 250 MB), so they are searched in texts and headers only."""
 
+MANY_NEEDLES = 2000
+"""With more needles than this a table is searched for plain texts only, not for disguises."""
+
 MIN_LETTERS = 3
 MIN_DIGITS = 5
 """Needles shorter than these are no identifiers and are not searched at all."""
@@ -110,12 +113,20 @@ def clear_text(path: str, text: str, needles: Iterable[str]) -> TableClearance:
     TableClearance
     """
     wanted = tuple(dict.fromkeys(needle for needle in needles if usable(needle)))
-    found = {index for index, _ in _search_bytes(text.encode("utf-8"), wanted, "text")}
+    near = wanted
+    if len(wanted) > MANY_NEEDLES:
+        folded = text.casefold()
+        near = tuple(needle for needle in wanted if _longest_word(needle) in folded)
+    found = {index for index, _ in _search_bytes(text.encode("utf-8"), near, "text")}
     faults = (
         [f"{len(found)} of {len(wanted)} texts of the input were found in it."] if found else []
     )
     faults += [f"It holds {what}." for what, pattern in _SUSPICIOUS if pattern.search(text)]
     return TableClearance(path, _digest(text), len(wanted), tuple(faults))
+
+
+def _longest_word(needle: str) -> str:
+    return max(re.findall(r"\w+", needle.casefold()) or [needle.casefold()], key=len)
 
 
 def search(paths: Iterable[Path], needles: Iterable[str]) -> tuple[Hit, ...]:

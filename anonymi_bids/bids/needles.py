@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from anonymi_bids.bids.canary import usable
+from anonymi_bids.bids.physics import ALLOWED
+from anonymi_bids.bids.rules import DROP
 
 _NAMES = re.compile(
     r"(?i)(?:patient|physician|operator|investigator|person|author).*name|operators"
@@ -23,17 +25,27 @@ _DESCRIPTIVE = re.compile(
     r"manufacturer|matrixcoilmode|task|bodypart|seriestime|units|parallel|tracer|pharma|recon|"
     r"conversion|bidsguess|intendedfor|b0field|multipart|deidentification)"
 )
+_ORDINARY = frozenset(
+    "unknown none anonymous anonymized removed n/a department radiology hospital research imaging "
+    "university institute clinic mri scanner head brain test phantom".split()
+)
+_TERMS = ("Manufacturer", "ManufacturersModelName", "ReceiveCoilName", "BodyPart", "Modality")
+
 MIN_TEXT = 6
 """Other texts than names and identifiers count from this length on."""
 
 
-def needles_from_sidecar(sidecar: Mapping[str, Any]) -> tuple[str, ...]:
+def needles_from_sidecar(
+    sidecar: Mapping[str, Any], *, kept: Collection[str] = ()
+) -> tuple[str, ...]:
     """Collect what identifies from a sidecar of the input.
 
     Parameters
     ----------
     sidecar : mapping
         As read, before cleaning.
+    kept : collection of str
+        Texts that stay by intention, such as the labels of a BIDS dataset that keeps them.
 
     Returns
     -------
@@ -52,6 +64,7 @@ def needles_from_sidecar(sidecar: Mapping[str, Any]) -> tuple[str, ...]:
             found.update(name_parts(value))
         if _IDENTIFIERS.search(key) or len(value) >= MIN_TEXT:
             found.add(value)
+    found -= set(kept)
     return tuple(sorted(text for text in found if usable(text) and not _plain(text)))
 
 
@@ -89,5 +102,7 @@ def _texts(content: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _plain(text: str) -> bool:
-    """Whether a text is a term that innocent files hold too."""
-    return text.casefold() in {"unknown", "none", "anonymous", "anonymized", "removed", "n/a"}
+    """Whether a text is a term that innocent files hold too, as a station called PRISMA."""
+    if text.casefold() in _ORDINARY:
+        return True
+    return any(ALLOWED[key](text) is not DROP for key in _TERMS)

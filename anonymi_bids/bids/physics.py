@@ -29,7 +29,14 @@ _SECONDS = number(-1e4, 1e5)
 _POSITIVE_S = number(0, 1e5)
 _ANY_SECONDS = numbers(0, 1e5, single=True)
 _RATE = numbers(-1e9, 1e12)
-_UNIT = shaped(r"[A-Za-zµμ%°][A-Za-z0-9µμ%°/*^.·-]{0,15}|1|n/a|arbitrary|none")
+_ONE_UNIT = (
+    r"(?:[pnuµμcmkMG]?(?:Bq|Ci|g|mol|s|Hz|T|L|l|m|V|Da|rad|Gy)|min|h|sec|cc|deg|cps|SUV|ppm|1)"
+    r"(?:\^?-?[123])?"
+)
+_UNIT = shaped(
+    rf"{_ONE_UNIT}(?:[/*·. ]{_ONE_UNIT}){{0,3}}|n/a|none|arbitrary|unitless|percent|%|degrees|"
+    r"radians|seconds|counts"
+)
 _IMAGE_TYPES = (
     "ORIGINAL DERIVED PRIMARY SECONDARY M P R I M_FFE P_FFE R_FFE I_FFE M_SE M_IR FFE SE IR T1 T2 "
     "MAGNITUDE PHASE REAL IMAGINARY MIXED NONE OTHER ND NORM DIS2D DIS3D DIS3DF MOSAIC FM FMRI "
@@ -61,7 +68,7 @@ ALLOWED: Mapping[str, Rule] = MappingProxyType(
             ("mediso", "Mediso"),
         ),
         "ManufacturersModelName": shaped(
-            r"(?i)(?:(?:siemens|philips|ge|signa|magnetom|discovery|optima|brivo|ingenia|achieva|"
+            r"(?i)(?!.*[0-9]{4})(?=.*[a-z]{2})(?:(?:siemens|philips|ge|signa|magnetom|discovery|optima|brivo|ingenia|achieva|"
             r"intera|gyroscan|panorama|vantage|titan|galan|orian|biograph|gemini|vereos|ingenuity|"
             r"advance|ecat|hrrt|exact|hr|umr|upmr|swoop|skyra|skyrafit|trio|triotim|trio_?tim|tim|"
             r"prisma|prisma_?fit|fit|verio|avanto|avantofit|aera|espree|essenza|symphony|"
@@ -77,7 +84,7 @@ ALLOWED: Mapping[str, Rule] = MappingProxyType(
         "ImagedNucleus": term("1H", "31P", "23Na", "13C", "19F"),
         "Modality": term("MR", "CT", "PT"),
         "ReceiveCoilName": shaped(
-            r"(?i)(?:(?:head|neck|body|spine|matrix|coil|multi|hea|hnp?|nv|sense|ds|q?brain|nova|"
+            r"(?i)(?!.*[0-9]{3})(?=.*[a-z]{2})(?:(?:head|neck|body|spine|matrix|coil|multi|hea|hnp?|nv|sense|ds|q?brain|nova|"
             r"hr|array|birdcage|shim|aa|ant|post|[0-9]{1,2}(?:ch|hr|hrbrain|rx|tx)?|tcs|a|c)"
             r"[ _/:-]?){1,6}"
         ),
@@ -89,7 +96,7 @@ ALLOWED: Mapping[str, Rule] = MappingProxyType(
         "MatrixCoilMode": term("SENSE", "GRAPPA", "Adaptive Combine", "Sum of Squares", "Auto"),
         "CoilCombinationMethod": term("Adaptive Combine", "Sum of Squares", "rSOS", "SENSE"),
         "SoftwareVersions": shaped(
-            r"(?i)(?:syngo[ _]?(?:mr)?[ _]?)?[A-Z]{1,2}[0-9]{1,2}[A-Z]?(?:-?[A-Z0-9]{0,4})"
+            r"(?i)(?:syngo[ _]?(?:mr)?[ _]?)?[A-Z]{1,2}[0-9]{1,2}[A-Z]?(?:-[A-Z0-9]{1,3})?"
             r"|syngo[ _]mr[ _][A-Z0-9]{2,6}|[0-9]{1,2}(?:\.[0-9]{1,3}){0,3}"
             r"(?:\\[0-9]{1,2}(?:\.[0-9]{1,3}){0,3}){0,3}"
         ),
@@ -121,7 +128,8 @@ ALLOWED: Mapping[str, Rule] = MappingProxyType(
         "ScanningSequence": joined("SE", "IR", "GR", "EP", "RM"),
         "SequenceVariant": joined("SK", "MTC", "SS", "TRSS", "SP", "MP", "OSP", "NONE", "TOF"),
         "ScanOptions": joined(
-            *"PER RG CG PPG FC PFF PFP SP FS CT WE IR SAT1 SAT2 SAT_1 DB CS PROP NONE OTHER".split(),
+            *"PER RG CG PPG FC PFF PFP SP FS CT WE IR SAT1 SAT2 SAT_1 DB CS".split(),
+            *"PROP NONE OTHER".split(),
             extra=r"[A-Z0-9]{2,6}_GEMS",
         ),
         "SequenceName": shaped(

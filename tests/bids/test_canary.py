@@ -118,9 +118,9 @@ def test_search_is_fast_enough_for_a_release(tmp_path: Path, rng: np.random.Gene
     path = tmp_path / "big.bin"
     path.write_bytes(rng.bytes(1 << 24))
     needles = [f"needle number {n} of Jane" for n in range(60)]
-    start = time.perf_counter()
+    start = time.process_time()
     assert search([path], needles) == ()
-    assert time.perf_counter() - start < 10  # 16 MB
+    assert time.process_time() - start < 10  # 16 MB
 
 
 @pytest.mark.parametrize(
@@ -147,3 +147,12 @@ def test_clearance_speaks_of_its_text_only() -> None:
     assert not clearance.speaks_of("README", "fine ")
     assert not clearance.speaks_of("CHANGES", "fine")
     assert not clear_text("README", "my name is JANE", ["Jane"]).passed
+
+
+def test_table_of_very_many_participants_is_searched_in_seconds() -> None:
+    rows = "".join(f"sub-{n:05d}\t{n % 90}\n" for n in range(10_000))
+    needles = [f"Patient Number{n}" for n in range(10_000)]
+    start = time.process_time()
+    assert clear_text("participants.tsv", rows, needles).passed
+    assert time.process_time() - start < 10  # one needle costs some 50 µs
+    assert not clear_text("participants.tsv", rows + "PATIENT NUMBER77", needles).passed

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from anonymi_bids.bids.canary import search
-from anonymi_bids.bids.dataset import assemble
+from anonymi_bids.bids.dataset import assemble, write_piece
 from anonymi_bids.bids.index import index_dataset
 from anonymi_bids.bids.outcomes import ITS_IMAGE, read_outcome
 from anonymi_bids.bids.stage import stage_companions, stage_sidecar
+from anonymi_bids.bids.tables import Participant
 from anonymi_bids.errors import ImageError
 from anonymi_bids.model import Entities
 from tests.bids.study import Study, listing, run
@@ -246,6 +247,13 @@ def test_nothing_is_assembled_where_nothing_was_released(study: Study, tmp_path:
     run(plan, tmp_path, withhold=lambda path: True)
     assert not listing(tmp_path / "release")
     assert assemble(tmp_path)[0].fate == "withheld"
+
+
+def test_piece_leaves_out_what_repeats_a_withheld_text(tmp_path: Path) -> None:
+    row = Participant({"age": "40", "group": "Doe"}, {"name": "no"}, ("Jane Doe", "Doe"))
+    write_piece(tmp_path, "1", row)
+    record = json.loads((tmp_path / "private/pieces/sub-1.json").read_text())
+    assert record["row"] == {"age": "40"}
 
 
 def test_damaged_record_counts_as_none(tmp_path: Path) -> None:

@@ -46,3 +46,14 @@ def test_dates_are_written_in_six_ways() -> None:
 
 def test_short_parts_of_names_are_left_out() -> None:
     assert name_parts("Li^Maria") == {"Li^Maria", "Maria"}
+
+
+def test_ordinary_terms_are_no_needles() -> None:
+    ordinary = {
+        "StationName": "PRISMA",
+        "InstitutionalDepartmentName": "Radiology",
+        "InstitutionName": "MRI",
+        "PatientName": "sub-01",
+    }
+    assert needles_from_sidecar(ordinary, kept=["sub-01"]) == ()
+    assert needles_from_sidecar(ordinary) == ("sub-01",)

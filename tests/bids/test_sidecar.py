@@ -114,6 +114,10 @@ def test_what_was_done_is_stated_in_codes() -> None:
         ("PhaseEncodingDirection", "Doe"),
         ("ManufacturersModelName", "Prisma of Dr Doe"),
         ("ManufacturersModelName", "MRC35042"),
+        ("ManufacturersModelName", "166006"),
+        ("ManufacturersModelName", "166 006"),
+        ("ReceiveCoilName", "166006"),
+        ("SoftwareVersions", "AB12345"),
         ("SequenceName", "doe_seq"),
         ("SoftwareVersions", "installed by Doe"),
         ("ReceiveCoilName", "Doe"),
@@ -138,6 +142,8 @@ def test_values_of_another_form_are_dropped(key: str, value: Any) -> None:
         + ["Ingenia Elition X", "SIGNA Premier", "DISCOVERY MR750", "MAGNETOM Vida", "Signa HDxt"]
     ]
     + [("SoftwareVersions", version) for version in ("syngo MR E11", "5.7.1", "syngo MR XA30")]
+    + [("Units", unit) for unit in ("rad", "Hz", "Bq/mL", "rad/s", "arbitrary", "kBq/cc")]
+    + [("MolarActivityUnits", "GBq/umol"), ("TracerMolecularWeightUnits", "g/mol")]
     + [("SequenceName", name) for name in ("*tfl3d1_16ns", "epfid2d1_64", "*spc_282ns", "ep_b0")],
 )
 def test_names_of_ordinary_scanners_stay(key: str, value: str) -> None:
@@ -231,6 +237,12 @@ def test_cleaning_adds_no_foreign_key_and_changes_no_type(
         k: v for k, v in cleaned.items() if k not in changing
     }
     json.dumps(cleaned, allow_nan=False)
+
+
+@given(st.from_regex(r"[A-Z]{0,2}[0-9]{6,12}", fullmatch=True))
+def test_no_rule_lets_a_record_number_pass(text: str) -> None:
+    for key, rule in ALLOWED.items():
+        assert rule(text) in (DROP, "00:00:00"), key
 
 
 @given(st.text(min_size=1, max_size=30))
