@@ -201,9 +201,6 @@ ALLOWED: Mapping[str, Rule] = MappingProxyType(
         "MatrixSize": numbers(1, 4096, most=4),
         "FieldOfView": numbers(0, 2000, most=3),
         "ReconstructionDiameter": number(0, 2000),
-        "ImageOrientationText": shaped(
-            r"(?:Tra|Cor|Sag)(?:>(?:Tra|Cor|Sag)\(-?[0-9]{1,2}(?:\.[0-9])?\)){0,2}"
-        ),
         "RawImage": flag,
         "Interpolation2D": number(0, 10),
         "Interpolation3D": number(0, 10),
