@@ -113,7 +113,7 @@ def steps_of(output: Path) -> dict[str, float]:
 def make_person(folder: Path, seed: int) -> Path:
     """Write one digital person with one 1 mm T1w as a BIDS dataset."""
     command = [program("anonymi-bids-phantoms"), str(folder), "--n", "1", "--visits", "1"]
-    command += ["--contrasts", "T1w", "--as", "bids", "--seed", str(seed)]
+    command += ["--contrasts", "T1w", "--as", "bids", "--spacing", "1", "--seed", str(seed)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return folder
 
