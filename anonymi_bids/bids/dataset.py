@@ -33,6 +33,7 @@ from anonymi_bids.model import FileFate, SessionPlan
 
 PIECES = Path("private") / "pieces"
 BIDS_VERSION = "1.10.0"
+DATASET_FILES = ("README", "dataset_description.json", "participants.json", "participants.tsv")
 
 README = """# De-identified head scans
 
@@ -188,18 +189,19 @@ def assemble(output: Path, *, needles: Iterable[str] = ()) -> tuple[FileFate, ..
 
     Notes
     -----
-    Nothing is written while no image has been released. Reads each piece once: seconds for 10^4
-    participants, so a run on one of very many may leave it to the group level.
+    While no image is in the release, none of these files is. Reads each piece once: seconds for
+    10^4 participants, so a run on one of very many may leave it to the group level.
     """
     needles = tuple(needles)
-    pieces = _pieces(output)
-    while pieces:
-        for name, text in _dataset_files(pieces).items():
+    pieces: dict[str, dict[str, str]] | None = None
+    while pieces != (found := _pieces(output)):
+        pieces = found
+        files = _dataset_files(pieces) if pieces else {}
+        for name, text in files.items():
             release_table(text, name, clear_text(name, text, needles), output)
-        again = _pieces(output)
-        if again == pieces:
-            break
-        pieces = again
+        for name in DATASET_FILES:
+            if name not in files and (output / RELEASE / name).is_file():
+                withdraw(output, name)
     return write_inventory(output)
 
 

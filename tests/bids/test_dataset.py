@@ -247,6 +247,10 @@ def test_nothing_is_assembled_where_nothing_was_released(study: Study, tmp_path:
     run(plan, tmp_path, withhold=lambda path: True)
     assert not listing(tmp_path / "release")
     assert assemble(tmp_path)[0].fate == "withheld"
+    run(plan, tmp_path)
+    assert "README" in listing(tmp_path / "release")
+    run(plan, tmp_path, withhold=lambda path: True)
+    assert not listing(tmp_path / "release")
 
 
 def test_piece_leaves_out_what_repeats_a_withheld_text(tmp_path: Path) -> None:
