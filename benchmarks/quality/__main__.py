@@ -120,7 +120,7 @@ def collect(args: argparse.Namespace, folder: Path, keys: set[str], digest: str)
 def worst(results: list[dict], count: int = 8) -> list[dict]:
     """Images with brain changed, then those with most skin left."""
     ranked = sorted(results, key=lambda r: (r["brain_changed"], r["skin_left"]), reverse=True)
-    names = ("status", "brain_changed", "skin_left", "vault_changed", "left_where")
+    names = ("status", "brain_changed", "skin_left", "vault_changed", "left_where", "vault_where")
     return [
         {
             "name": f"{r['case']['name']} visit {r['case']['visit']} {r['case']['contrast']}",

@@ -121,6 +121,7 @@ def measure(outcome: Outcome, truth: Truth, affine: npt.NDArray[np.float64]) -> 
         "left_where": _where(left, truth, affine),
         "vault_voxels": int(truth.vault.sum()),
         "vault_changed": _share(touched & truth.vault, truth.vault),
+        "vault_where": _where(touched & truth.vault, truth, affine),
         "ear_voxels": [int(ear.sum()) for ear in truth.ears],
         "ears_left": [_share(ear & ~changed, ear) for ear in truth.ears],
         "removed_ml": float(outcome.removed.sum() * voxel_volume_ml(affine)),
@@ -128,21 +129,26 @@ def measure(outcome: Outcome, truth: Truth, affine: npt.NDArray[np.float64]) -> 
     }
 
 
-def placement(fit: HeadFit, phantom: Phantom, atlas_landmarks: Any) -> dict[str, float]:
-    """Distance of the atlas' landmarks, brought to the image, from the true ones, mm."""
+def placement(
+    fit: HeadFit, phantom: Phantom, atlas_landmarks: Any, head_to_image: npt.NDArray[np.float64]
+) -> dict[str, list[float]]:
+    """From true landmarks to those of the atlas, brought to the image: x, y, z in the head frame.
+
+    Part of it is that atlas and phantoms do not mean exactly the same point.
+    """
     true = {
         "nasion": phantom.nasion,
         "lpa": phantom.lpa,
         "rpa": phantom.rpa,
         "chin": phantom.landmarks68[8],
     }
-    return {
-        name: float(
-            np.linalg.norm(apply_affine(fit.atlas_to_image, atlas_landmarks[name]) - point)
-        )
-        for name, point in true.items()
-        if name in atlas_landmarks
-    }
+    to_head = np.linalg.inv(head_to_image)
+    found = {}
+    for name, point in true.items():
+        if name in atlas_landmarks:
+            brought = apply_affine(fit.atlas_to_image, atlas_landmarks[name])
+            found[name] = (to_head[:3, :3] @ (brought - point)).round(2).tolist()
+    return found
 
 
 def after_image(outcome: Outcome, affine: npt.NDArray[np.float64]) -> Image:

@@ -57,9 +57,14 @@ def describe(results: list[Result]) -> dict[str, Any]:
     statuses: dict[str, int] = {}
     for result in results:
         statuses[result["status"]] = statuses.get(result["status"], 0) + 1
+    if not results:
+        return {"images": 0}
     ears = [share for r in results for share in r["ears_left"]]
     placed = {
-        name: summary(r["placed_mm"].get(name) for r in results)
+        name: {
+            "distance": summary(np.linalg.norm(r["placed_mm"][name]) for r in results),
+            "mean_offset": np.mean([r["placed_mm"][name] for r in results], axis=0).tolist(),
+        }
         for name in ("nasion", "lpa", "rpa", "chin")
     }
     return {

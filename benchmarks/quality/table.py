@@ -65,7 +65,7 @@ def _groups(figures: Figures) -> str:
                 _percent(entry["skin_left"]),
                 _percent(entry["vault_changed"]),
                 _percent(entry["ears_left"]),
-                _range(entry["placed_mm"]["nasion"], 1),
+                _range(entry["placed_mm"]["nasion"]["distance"], 1),
                 _range(entry["time_s"], 1),
             )
         )
@@ -125,6 +125,7 @@ def _worst(figures: Figures) -> str:
             f"{100 * entry['skin_left']:.2f}",
             f"{100 * entry['vault_changed']:.2f}",
             entry["left_where"],
+            entry["vault_where"],
         )
         for entry in figures["worst"]
     ]
@@ -135,6 +136,7 @@ def _worst(figures: Figures) -> str:
         "skin left %",
         "vault %",
         "where skin is left: x, y, z of 5–95 % (mm, head frame)",
+        "where vault is changed",
     )
     return markdown_table(header, rows)
 

@@ -48,7 +48,7 @@ def run_task(task: Task) -> str:
         "confidence": float(fit.confidence),
         "sentence": fit.sentence,
         "fit_figures": dict(fit.figures),
-        "placed_mm": measure.placement(fit, phantom, load_atlas().landmarks),
+        "placed_mm": measure.placement(fit, phantom, load_atlas().landmarks, true.head_to_image),
         "times": {"make_s": made, **spent},
         "voxels": int(np.prod(outcome.before.shape)),
         **measure.measure(outcome, true, affine),

@@ -1,0 +1,1 @@
+"""The installed command on real scans: what is released, what is withheld, what brains lose."""
