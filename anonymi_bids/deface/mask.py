@@ -39,10 +39,13 @@ SKIN_BY_BRAIN_MM = 3.5
 BRAIN_ITSELF_MM = 2.0
 """Nearer than this to the brain nothing is ever touched, skin or not."""
 
-ABOVE_NASION_MM = 19.0
+TILT_DEG = 6.0
+"""The atlas looks up by this against the plane through brows and preauricular points."""
+
+ABOVE_NASION_MM = 21.2
 """The window's top: upper edge of the brows, which lies about 20 mm above the nasion."""
 
-BELOW_CHIN_MM = 30.0
+BELOW_CHIN_MM = 35.0
 BEHIND_EARS_MM = 6.0
 EAR_MARGIN_MM = 5.0
 EAR_DEPTH_MM = 8.0
@@ -53,6 +56,17 @@ BACK_OF_EARS_MM = -75.0
 DEEPEST_MM = 15.0
 EYE_LABEL = 6
 EYE_MARGIN_MM = 3.0
+
+
+def _upright() -> Affine:
+    """Atlas mm → mm of the frame in which brows and preauricular points lie level."""
+    turn = np.eye(4)
+    c, s = np.cos(np.radians(TILT_DEG)), np.sin(np.radians(TILT_DEG))
+    turn[1:3, 1:3] = [[c, s], [-s, c]]
+    return turn
+
+
+UPRIGHT = _upright()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +121,9 @@ def build_region(
     head = head_mask(image.data, image.affine)
     nasion = find_nasion(head, image.affine, atlas_to_image, atlas.landmarks)
     own = fit_brain(image, atlas.brain, atlas_to_image)
+    up = float((UPRIGHT[:3, :3] @ (0.0, nasion.forward, nasion.up))[2])
     whole = _Places(image.data.shape, image.affine, atlas, atlas_to_image)
-    box = whole.box(nasion.up)
+    box = whole.box(up)
     part = head[box]
     places = whole.inside(box)
     depth = _depth(head, box, image.affine)
@@ -119,10 +134,10 @@ def build_region(
     core = (places.depth_in(atlas.head) >= CORE_DEPTH_MM) & (depth >= SKIN_DEPTH_MM)
     eyes = places.distance_to(atlas.labels.data == EYE_LABEL, atlas.labels.affine)
     kept = protected | (core & (eyes > EYE_MARGIN_MM))
-    window = places.window(nasion.up, back_mm=-BEHIND_EARS_MM if ears else 0.0)
+    window = places.window(up, back_mm=-BEHIND_EARS_MM if ears else 0.0)
     changed = window & ~kept
     if ears:
-        below = places.coordinate(2) < places.top(nasion.up)
+        below = places.coordinate(2) < places.top(up)
         for ear in (atlas.ear_left, atlas.ear_right):
             changed |= below & _ear_region(ear, places, part, depth, image.affine) & ~kept
     skin = window & part & (depth < SKIN_BY_BRAIN_MM) & places.above_chin()
@@ -168,7 +183,7 @@ class _Places:
             for n, s in zip(self.shape, step, strict=True)
         ]
         ijk = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-        mm = apply_affine(self.to_atlas, ijk)
+        mm = apply_affine(UPRIGHT @ self.to_atlas, ijk)
         hit = (mm[..., 2] < self.top(up_mm) + 6) & (mm[..., 1] > BACK_OF_EARS_MM)
         box = []
         for axis, (places, size, s) in enumerate(zip(axes, self.shape, step, strict=True)):
@@ -179,8 +194,8 @@ class _Places:
         return box[0], box[1], box[2]
 
     def coordinate(self, axis: int) -> Field:
-        """Atlas x, y or z (mm) of each voxel."""
-        row = self.to_atlas[axis]
+        """Forward (1) or up (2) of each voxel in the upright frame, mm."""
+        row = (UPRIGHT @ self.to_atlas)[axis]
         i, j, k = (
             (row[n] * np.arange(size)).astype(np.float32) for n, size in enumerate(self.shape)
         )
@@ -216,18 +231,22 @@ class _Places:
         return self.bring(distance.data, distance.affine, mode="constant", cval=1e3) * self.scale
 
     def top(self, up_mm: float) -> float:
-        """Height of the window's top, atlas mm."""
-        return float(self.atlas.landmarks["nasion"][2]) + ABOVE_NASION_MM + up_mm
+        """Height of the window's top in the upright frame, mm."""
+        return float(self.landmark("nasion")[2]) + ABOVE_NASION_MM + up_mm
+
+    def landmark(self, name: str) -> npt.NDArray[np.float64]:
+        """Landmark of the atlas in the upright frame, mm."""
+        return apply_affine(UPRIGHT, self.atlas.landmarks[name])
 
     def window(self, up_mm: float, *, back_mm: float) -> Mask:
         """Brow to below the chin, in front of the preauricular points, air included."""
-        bottom = float(self.atlas.landmarks["chin"][2]) - BELOW_CHIN_MM
+        bottom = float(self.landmark("chin")[2]) - BELOW_CHIN_MM
         z = self.coordinate(2)
         return (z < self.top(up_mm)) & (z > bottom) & (self.coordinate(1) > back_mm)
 
     def above_chin(self) -> Mask:
         """Voxels not lower than the chin."""
-        return self.coordinate(2) > float(self.atlas.landmarks["chin"][2])
+        return self.coordinate(2) > float(self.landmark("chin")[2])
 
 
 def _thinned(mask: Mask, affine: Affine) -> tuple[Mask, Affine]:
