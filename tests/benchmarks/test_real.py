@@ -50,9 +50,9 @@ def head(tmp_path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_front_skin_is_left_or_gone(tmp_path: Path) -> None:
     data, brain, affine = head(tmp_path)
     shaved = data.copy()
-    shaved[:, 33:, :] = 1
+    shaved[:, 33:, :] = -1
     half = data.copy()
-    half[:, 33:, :50] = 1
+    half[:, 33:, :50] = -1
     for name, values in (("a", data), ("b", shaved), ("c", half)):
         write_image(tmp_path / f"{name}.nii.gz", values, affine)
     source = tmp_path / "a.nii.gz"
