@@ -183,8 +183,9 @@ def make_plan(
         dataset = _index(places.input, args, settings)
     for session in dataset.sessions:
         found = needles.setdefault(session.subject, set())
+        kept = (session.subject, f"sub-{session.subject}")
         for image in session.images:
-            found.update(needles_from_sidecar(image.sidecar))
+            found.update(needles_from_sidecar(image.sidecar, kept=kept))
         if session.subject != session.source_subject:
             found.add(f"sub-{session.source_subject}")
     return Plan(
