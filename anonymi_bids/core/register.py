@@ -13,6 +13,11 @@ from scipy.spatial.transform import Rotation
 from anonymi_bids.core.grid import Affine, apply_affine, resample, voxel_sizes
 
 
+def inverse(matrix: Affine) -> Affine:
+    """Inverse of a 4×4 matrix, float64."""
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+
+
 def coarse_grid(
     shape: tuple[int, ...], affine: Affine, spacing_mm: float, *, margin_mm: float = 0.0
 ) -> tuple[Affine, tuple[int, int, int]]:

@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from anonymi_bids.core.grid import Affine, apply_affine, resample
 from anonymi_bids.core.mask import fill_holes, largest_component
-from anonymi_bids.core.register import rigid_matrix, take_apart
+from anonymi_bids.core.register import inverse, rigid_matrix, take_apart
 from anonymi_bids.errors import InputError
 from anonymi_bids.head.register import deform, register
 from anonymi_bids.io.images import read_image
@@ -172,8 +172,8 @@ def average_heads(
     shape = fields[0].shape[:3]
     votes = np.zeros((10, *shape), np.float32)
     voters = np.zeros(10, np.float32)
-    outside = np.zeros(shape, np.float32)
-    brain = np.zeros(shape, np.float32)
+    outside: npt.NDArray[Any] = np.zeros(shape, np.float32)
+    brain: npt.NDArray[Any] = np.zeros(shape, np.float32)
     for head, field in zip(heads, fields, strict=True):
         outside += _sample(head.labels.data == 0, head.labels.affine, field, cval=1.0)
         brain += _sample(np.isin(head.labels.data, BRAIN), head.labels.affine, field)
@@ -250,7 +250,7 @@ def _first_average(heads: list[Head], spacing_mm: float) -> Average:
     upright = rigid_matrix((0, roll, yaw), (0, 0, 0))
     upright[0, 3] = -float(normal @ reflection[:3, 3]) / 2
     affine, shape = working_grid(spacing_mm)
-    field = _points(affine, shape, np.linalg.inv(upright))
+    field = _points(affine, shape, inverse(upright))
     return average_heads([head], [field], affine)
 
 
@@ -262,11 +262,11 @@ def _align(
     found = []
     for head, start in zip(heads, motions, strict=True):
         moving = channels(head.labels, head.knows)[2]
-        motion = register(fixed, moving, kind="rigid", start=np.linalg.inv(start), spacing_mm=6.0)
+        motion = register(fixed, moving, kind="rigid", start=inverse(start), spacing_mm=6.0)
         motion = register(
             fixed, moving, kind="affine", start=motion.moving_to_fixed, spacing_mm=spacing_mm
         )
-        found.append(np.linalg.inv(motion.moving_to_fixed))
+        found.append(inverse(motion.moving_to_fixed))
     # Size and shape of the average: mean of what is left when each head's rotation is taken out.
     shapes = []
     for matrix in found:
@@ -297,7 +297,7 @@ def _deform_round(
                     picture.affine,
                     affine,
                     shape,
-                    source_to_target=np.linalg.inv(motion),
+                    source_to_target=inverse(motion),
                     cval=float(picture.data.min()),
                 ),
                 affine,
@@ -338,13 +338,13 @@ def _points(affine: Affine, shape: tuple[int, ...], motion: Affine) -> Field:
 def _sample(
     data: npt.NDArray[Any], affine: Affine, places: Field, *, cval: float = 0.0
 ) -> npt.NDArray[np.float32]:
-    index = np.moveaxis(apply_affine(np.linalg.inv(affine), places), -1, 0)
+    index = np.moveaxis(apply_affine(inverse(affine), places), -1, 0)
     smooth = ndimage.gaussian_filter(data.astype(np.float32), 0.5)
     return ndimage.map_coordinates(smooth, index, order=1, cval=cval)
 
 
 def _sample_field(field: Field, affine: Affine, places: Field) -> Field:
-    index = np.moveaxis(apply_affine(np.linalg.inv(affine), places), -1, 0)
+    index = np.moveaxis(apply_affine(inverse(affine), places), -1, 0)
     parts = [
         ndimage.map_coordinates(field[..., axis], index, order=1, mode="nearest")
         for axis in range(3)

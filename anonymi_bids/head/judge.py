@@ -9,11 +9,23 @@ import numpy.typing as npt
 
 from anonymi_bids.core.grid import Affine, resample
 from anonymi_bids.core.mask import dilate_mm, erode_mm
-from anonymi_bids.core.register import coarse_grid
+from anonymi_bids.core.register import coarse_grid, inverse
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.model import HeadStatus, Image
 
 GRID_MM = 3.0
+SCORE_RAMP = (0.70, 0.82)
+DICE_RAMP = (0.80, 0.90)
+STRETCH_LOW_RAMP = (0.74, 0.84)
+STRETCH_HIGH_RAMP = (1.20, 1.32)
+VIEW_RAMP = (0.50, 0.80)
+FILLED_RAMP = (0.85, 0.95)
+"""Where each figure gives no and full confidence; set on real scans and on things that are no
+heads (balls, cylinders, ellipsoids with a shell, noise)."""
+NO_HEAD = 0.3
+FACE_SEEN, FACE_KEPT, VAULT_SEEN = 0.5, 0.6, 0.75
+EDGE_MM = 6.0
+"""Skin nearer to the edge of the field of view is not judged."""
 SKIN_DEPTH_MM = 15.0
 """Skin of the face that lies further behind the atlas' skin than this is missing."""
 
@@ -34,23 +46,25 @@ def measure(
     Returns
     -------
     dict
-        ``dice``: heads above the chin inside the field of view. ``vault_shell``: share of the
-        space between brain and outer skin above the brow that holds signal. ``brain_in_view``,
-        ``vault_in_view``, ``face_in_view``: shares of the atlas' parts in the field of view.
+        ``dice``: heads above the chin, face left out, inside the field of view.
+        ``vault_shell``: share of the space between brain and outer skin above the brow that holds
+        signal. ``brain_in_view``, ``vault_in_view``, ``face_in_view``: shares of the atlas' parts
+        in the field of view.
         ``face_kept``: share of viewed lines through the middle of the face that meet skin no
         deeper than `SKIN_DEPTH_MM` behind the atlas' skin. ``contrast``: difference of the means
         of brain and skull over their pooled sd. ``brain_filled``: share of the viewed atlas brain
         inside the head mask.
     """
     affine, shape = coarse_grid(atlas.head.data.shape, atlas.head.affine, GRID_MM)
-    to_atlas = np.linalg.inv(atlas_to_image)
+    to_atlas = inverse(atlas_to_image)
     seen = _bring(np.ones(scan.data.shape, np.float32), scan.affine, affine, shape, to_atlas) > 0.5
     head_scan = _bring(mask.astype(np.float32), scan.affine, affine, shape, to_atlas) > 0.5
     values = _bring(scan.data, scan.affine, affine, shape, to_atlas)
     head = _bring(atlas.head.data.astype(np.float32), atlas.head.affine, affine, shape) > 0.5
     brain = _bring(atlas.brain.data.astype(np.float32), atlas.brain.affine, affine, shape) > 0.5
     z = affine[2, 3] + GRID_MM * np.arange(shape[2])
-    above_chin = (z > atlas.landmarks["chin"][2]).reshape(1, 1, -1) & seen
+    face = _bring(atlas.face.data.astype(np.float32), atlas.face.affine, affine, shape) > 0.5
+    above_chin = (z > atlas.landmarks["chin"][2]).reshape(1, 1, -1) & seen & ~face
     vault = (z > atlas.landmarks["brow"][2] + 10).reshape(1, 1, -1)
     both = float((head & head_scan & above_chin).sum())
     either = float((head & above_chin).sum() + (head_scan & above_chin).sum())
@@ -63,13 +77,78 @@ def measure(
         "brain_filled": _share(head_scan, brain & seen),
         "contrast": _contrast(values, head, brain, seen & vault, affine),
     }
-    figures |= _face_figures(head, head_scan, seen, atlas, affine)
+    inside = erode_mm(np.pad(seen, 1), affine, EDGE_MM)[1:-1, 1:-1, 1:-1]
+    figures |= _face_figures(head, head_scan, inside, atlas, affine)
     return figures
 
 
 def judge(figures: Mapping[str, float]) -> tuple[float, HeadStatus, str]:
-    """Turn figures into a confidence, a status and a sentence."""
-    return min(1.0, figures["score"]), "head", "A head with its face was found."
+    """Turn figures into a confidence, a status and a sentence.
+
+    Parameters
+    ----------
+    figures : mapping
+        ``score``, ``brain_only``, ``stretch_low``, ``stretch_high`` and those of `measure`.
+
+    Returns
+    -------
+    confidence : float
+        The lowest of several ramps from 0 to 1, one for each thing that must be right.
+    status : HeadStatus
+    sentence : str
+    """
+    stripped = _is_stripped(figures)
+    ramps = [
+        _ramp(figures["score"], *SCORE_RAMP),
+        _ramp(figures["stretch_low"], *STRETCH_LOW_RAMP),
+        1 - _ramp(figures["stretch_high"], *STRETCH_HIGH_RAMP),
+        _ramp(figures["brain_in_view"], *VIEW_RAMP),
+        _ramp(figures["brain_filled"], *FILLED_RAMP),
+    ]
+    if not stripped:
+        ramps.append(_ramp(figures["dice"], *DICE_RAMP))
+    confidence = float(min(ramps))
+    if confidence < NO_HEAD:
+        return (
+            confidence,
+            "no_head",
+            (
+                f"No head was found (score {figures['score']:.2f}, overlap {figures['dice']:.2f}, "
+                f"brain in the field of view {100 * figures['brain_in_view']:.0f} %); a phantom, "
+                "another part of the body or an image without anatomy is withheld."
+            ),
+        )
+    face, vault = 100 * figures["face_in_view"], 100 * figures["vault_in_view"]
+    sentences: dict[HeadStatus, str] = {
+        "stripped": "The image shows a brain without skull and scalp: no face is there to remove "
+        "and no skin to check, so it must be let through by hand.",
+        "partial": f"A head was found of which {face:.0f} % of the face and {vault:.0f} % of the "
+        "vault lie in the field of view.",
+        "defaced": "A head was found whose face is missing (only "
+        f"{100 * figures['face_kept']:.0f} % of it meets skin); it was probably defaced before.",
+        "head": "A head with its face was found.",
+    }
+    if stripped:
+        status: HeadStatus = "stripped"
+    elif figures["face_in_view"] >= FACE_SEEN and figures["face_kept"] < FACE_KEPT:
+        status = "defaced"
+    elif figures["face_in_view"] < FACE_SEEN or figures["vault_in_view"] < VAULT_SEEN:
+        status = "partial"
+    else:
+        status = "head"
+    return confidence, status, sentences[status]
+
+
+def _is_stripped(figures: Mapping[str, float]) -> bool:
+    """Whether the space of skull and scalp is empty, or the stripped atlas fits better."""
+    shell = figures["vault_shell"]
+    lead = figures["brain_only"] - figures["score"]
+    return bool(shell < 0.35 or (shell < 0.7 and lead > 0) or lead > 0.02)
+
+
+def _ramp(value: float, low: float, high: float) -> float:
+    """0 below `low`, 1 above `high`, straight between; NaN gives 0."""
+    return float(np.nan_to_num(np.clip((value - low) / (high - low), 0, 1)))
 
 
 def _face_figures(

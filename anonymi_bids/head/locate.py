@@ -1,8 +1,9 @@
 """Find the head in a scan of any contrast, orientation, resolution and field of view.
 
-Three stages, from coarse to fine: brute force on a few thousand points (`anonymi_bids.head.search`),
-an affine registration at 4 mm and one at 2.5 mm (`anonymi_bids.head.register`). What was found is
-then measured and judged (`anonymi_bids.head.judge`).
+Three stages, from coarse to fine: brute force on a few thousand points
+(`anonymi_bids.head.search`), an affine registration at 4 mm and one at 2.5 mm
+(`anonymi_bids.head.register`). What was found is then measured and judged
+(`anonymi_bids.head.judge`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from scipy import ndimage
 
 from anonymi_bids.core.grid import Affine, voxel_sizes
 from anonymi_bids.core.mask import air_threshold, dilate_mm, head_mask, is_ct
-from anonymi_bids.core.register import take_apart
+from anonymi_bids.core.register import inverse, take_apart
 from anonymi_bids.errors import NotAHead, RegistrationFailed
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.head.judge import judge, measure
@@ -36,8 +37,10 @@ from anonymi_bids.model import HeadFit, Image
 WORK_MM = 2.5
 STAGES_MM = (4.0, 2.5)
 CT_WINDOW_HU = (-200.0, 300.0)
-SURE_SCORE = 0.80
+SURE_SCORE = 0.88
 """A search score below this also tries headers that name the axes wrongly."""
+HEADER_LEAD = 0.02
+"""A header is distrusted only if another naming of its axes scores better by this."""
 ROUND_MM = 12.0
 """Registration looks at the head and this much of the air round it."""
 STRETCH = (0.72, 1.35)
@@ -89,7 +92,7 @@ def find_head(image: Image, atlas: Atlas, *, seed: int = 0) -> HeadFit:
     probe = make_probe(prepared.scan, prepared.mask)
     guess, target = _best_guess(probe, atlas)
     stripped_target = make_target(atlas, brain_only=True)
-    stripped = polish(probe, stripped_target, np.linalg.inv(guess.atlas_to_image))
+    stripped = polish(probe, stripped_target, inverse(guess.atlas_to_image))
     without_skull = stripped.score > guess.score + STRIPPED_LEAD
     start = stripped if without_skull else guess
     painted = atlas.painted
@@ -145,7 +148,7 @@ def _best_guess(probe: Probe, atlas: Atlas) -> tuple[Guess, Target]:
     best = search(probe, target, tilted_starts())[0]
     if best.score < SURE_SCORE:
         lying = search(probe, target, lying_starts(), scales=(1.0,))[0]
-        best = max((best, lying), key=lambda guess: guess.score)
+        best = lying if lying.score > best.score + HEADER_LEAD else best
     return best, target
 
 

@@ -106,13 +106,13 @@ def place_landmarks(average: Average) -> Landmarks:
 
     def most_forward(low: float, high: float) -> npt.NDArray[np.float64]:
         heights = np.arange(low, high, 0.5)
-        return at(float(heights[np.argmax([at(z)[1] for z in heights])]))
+        return at(float(heights[np.argmax([at(float(z))[1] for z in heights])]))
 
     nose_tip = most_forward(-90.0, 0.0)
-    brow_search = at(nose_tip[2] + 75.0)
+    brow_search = at(float(nose_tip[2]) + 75.0)
     heights = np.arange(nose_tip[2] + 15, nose_tip[2] + 70, 0.5)
     chord = np.interp(heights, [nose_tip[2], brow_search[2]], [nose_tip[1], brow_search[1]])
-    dents = chord - np.array([at(z)[1] for z in heights])
+    dents = chord - np.array([at(float(z))[1] for z in heights])
     nasion = at(float(heights[int(dents.argmax())]))
     brow = most_forward(nasion[2] + 8, nasion[2] + 24)
     chin = most_forward(nose_tip[2] - 82, nose_tip[2] - 55)

@@ -16,7 +16,14 @@ from scipy.spatial.transform import Rotation
 
 from anonymi_bids.core.grid import Affine, apply_affine
 from anonymi_bids.core.mask import dilate_mm
-from anonymi_bids.core.register import axis_rotations, coarse_grid, coarsen, information, to_bins
+from anonymi_bids.core.register import (
+    axis_rotations,
+    coarse_grid,
+    coarsen,
+    information,
+    inverse,
+    to_bins,
+)
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.model import Image
 
@@ -120,7 +127,7 @@ def make_target(atlas: Atlas, *, brain_only: bool = False) -> Target:
     bins = to_bins(values, half, 0.0, 112.0) + half * brain
     head = atlas.head.data if not brain_only else atlas.brain.data
     centre = apply_affine(atlas.head.affine, np.argwhere(head).mean(axis=0))
-    return Target(bins, np.linalg.inv(affine), centre)
+    return Target(bins, inverse(affine), centre)
 
 
 def score(probe: Probe, target: Target, image_to_atlas: Affine) -> float:
@@ -207,7 +214,10 @@ def search(
         best.append((top[0], -number, top[1]))
     best.sort(key=lambda item: item[:2], reverse=True)
     polished = [polish(probe, target, start) for _, _, start in best[:keep]]
-    return sorted(polished, key=lambda guess: -guess.score)
+    polished.sort(key=lambda guess: -guess.score)
+    # A simplex can stall; a fresh one from where it stopped costs little.
+    again = [polish(probe, target, inverse(g.atlas_to_image)) for g in polished[:2]]
+    return sorted([*again, *polished], key=lambda guess: -guess.score)
 
 
 def polish(probe: Probe, target: Target, image_to_atlas: Affine) -> Guess:
@@ -234,7 +244,7 @@ def polish(probe: Probe, target: Target, image_to_atlas: Affine) -> Guess:
         method="Nelder-Mead",
         options={"initial_simplex": simplex, "maxfev": 350, "xatol": 0.1, "fatol": 1e-4},
     )
-    return Guess(np.linalg.inv(matrix(found.x)), -float(found.fun))
+    return Guess(inverse(matrix(found.x)), -float(found.fun))
 
 
 def lying_starts() -> list[npt.NDArray[np.float64]]:
