@@ -13,7 +13,7 @@ from anonymi_bids.audit.participants import metadata_entry
 from anonymi_bids.audit.trials import (
     Outcome,
     attack_brains,
-    attack_faces,
+    attack_shape,
     doubles,
     gather,
     people_annex,
@@ -80,16 +80,15 @@ def run_audit(
     linkage = _no_linkage("No person has two scans of one contrast that could be compared.")
     choice = settings.audit
     if choice.audit != "none" and features_dir.is_dir():
-        faces = attack_faces(items, rng, features_dir)
-        if faces is not None:
-            outcomes.append(faces)
-            attacks.append(
-                judge.attack_entry(
-                    faces,
-                    limit=choice.max_upper95,
-                    control_limit=choice.min_positive_control_face,
+        for name, limit in (("face_shape", choice.max_upper95), ("head_shape", None)):
+            shape = attack_shape(name, items, rng, features_dir)
+            if shape is not None:
+                outcomes.append(shape)
+                attacks.append(
+                    judge.attack_entry(
+                        shape, limit=limit, control_limit=choice.min_positive_control_face
+                    )
                 )
-            )
         brains = attack_brains(items, rng, features_dir)
         if brains is not None:
             outcomes.append(brains)

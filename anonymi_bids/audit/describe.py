@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anonymi_bids.audit.features import Features
-
 Row = npt.NDArray[np.float32]
+Features = Mapping[str, Any]
 Describe = Callable[[Features], Row]
 
 CLIP_MM = 15.0
@@ -20,37 +20,40 @@ def brain_row(name: str) -> Describe:
     """Use one of the brain's rows as it is."""
 
     def describe(features: Features) -> Row:
-        return features[name].astype(np.float32)
+        return np.asarray(features[name], dtype=np.float32)
 
     return describe
 
 
-def depth_row(features: Features) -> Row:
-    """Depth of all views with offset and tilt taken out, so that small turns do not matter.
+def depth_row(name: str) -> Describe:
+    """Compare depths of all views, offset and tilt taken out, so that small turns do not matter.
 
-    Returns
-    -------
-    (V,) float32 ndarray
-        mm; NaN where nothing was met.
+    Parameters
+    ----------
+    name : {"depth", "head"}
+        Views of the face, or of all that is seen.
     """
-    return np.concatenate([_without_plane(view).ravel() for view in features["depth"]])
+
+    def describe(features: Features) -> Row:
+        return np.concatenate([_without_plane(view).ravel() for view in features[name]])
+
+    return describe
 
 
-def slope_row(features: Features) -> Row:
-    """Slopes of the depth maps: where the surface turns, whatever its distance.
+def slope_row(name: str) -> Describe:
+    """Compare slopes of the views: where the surface turns, whatever its distance."""
 
-    Returns
-    -------
-    (V,) float32 ndarray
-    """
-    parts = []
-    for view in features["depth"].astype(np.float32):
-        parts += [np.clip(slope, -4, 4).ravel() for slope in np.gradient(view)]
-    return np.concatenate(parts)
+    def describe(features: Features) -> Row:
+        parts = []
+        for view in features[name].astype(np.float32):
+            parts += [np.clip(slope, -4, 4).ravel() for slope in np.gradient(view)]
+        return np.concatenate(parts)
+
+    return describe
 
 
-FACE_SCORES: dict[str, Describe] = {"depth": depth_row, "slope": slope_row}
-"""Ways to compare faces; the attack takes the one that is strongest on the originals."""
+SHAPE_SCORES: dict[str, Callable[[str], Describe]] = {"depth": depth_row, "slope": slope_row}
+"""Ways to compare surfaces; the attack takes the one that is strongest on the originals."""
 
 
 def _without_plane(view: npt.NDArray[np.floating]) -> Row:
@@ -59,7 +62,11 @@ def _without_plane(view: npt.NDArray[np.floating]) -> Row:
     if seen.sum() < 10:
         return np.full(values.shape, np.nan, dtype=np.float32)
     rows, columns = np.indices(values.shape, dtype=np.float32)
-    terms = np.stack([np.ones_like(rows), rows / 40, columns / 40], axis=-1)
-    fitted, *_ = np.linalg.lstsq(terms[seen], values[seen], rcond=None)
-    flat = np.clip(values - terms @ fitted.astype(np.float32), -3 * CLIP_MM, 3 * CLIP_MM)
+    terms = np.stack([np.ones_like(rows), rows / 40 - 1, columns / 40 - 1], axis=-1)
+    # Normal equations: three unknowns and thousands of pixels.
+    inside = terms * seen[..., None]
+    moments = np.einsum("ijk,ijl->kl", inside, inside, dtype=np.float64)
+    right = np.einsum("ijk,ij->k", inside, np.where(seen, values, 0), dtype=np.float64)
+    fitted = np.linalg.lstsq(moments, right, rcond=None)[0].astype(np.float32)
+    flat = np.clip(values - terms @ fitted, -3 * CLIP_MM, 3 * CLIP_MM)
     return np.asarray(flat, dtype=np.float32)

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from anonymi_bids.core.grid import apply_affine
 from anonymi_bids.core.mask import air_statistics, air_threshold, is_ct, largest_component
-from anonymi_bids.core.render import depth_map, view_direction
+from anonymi_bids.core.render import depth_map, picture_points, view_direction
 from anonymi_bids.model import Image
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ Affine = npt.NDArray[np.float64]
 
 AZIMUTHS = (-35.0, 0.0, 35.0)
 SPACING_MM = 2.0
-SKIN_GAP_MM = (3.0, 45.0)
+SKIN_GAP_MM = (5.0, 45.0)
 """Distance of skin from brain on the forehead; outside it the surface found is not skin."""
 
 MIN_SEEN = 0.3
@@ -28,7 +28,8 @@ MIN_SEEN = 0.3
 
 _HALF_WIDTH_MM = 76.0
 _BELOW_CHIN_MM = 12.0
-_ABOVE_BROW_MM = 8.0
+_ABOVE_BROW_MM = 36.0
+_FACE_MARGIN_PIXELS = 3
 _FAR_MM, _NEAR_MM = -20.0, 170.0
 
 
@@ -72,24 +73,59 @@ def face_maps(
     Returns
     -------
     dict of float16 ndarray
-        ``depth`` (3, rows, columns): azimuth −35°, 0°, 35°, 2 mm pixels from brow to chin, mm
-        towards the viewer; NaN for misses. ``skin_gap`` (1,): median distance of the surface from
-        the brain on the forehead, mm; NaN if nothing was met there.
+        ``head`` (3, rows, columns): azimuth −35°, 0°, 35°, 2 mm pixels from the forehead to below
+        the chin, mm towards the viewer; NaN for misses. ``depth``, the same in the face only, NaN
+        elsewhere. ``skin_gap`` (1,): median distance of the surface from the brain on the
+        forehead, mm; NaN if nothing was met there.
     """
     head_to_image = head_frame(atlas, atlas_to_image)
     share = skin_share(image)
-    low = float(atlas.landmarks["chin"][2]) - _BELOW_CHIN_MM
-    brow = float(atlas.landmarks["brow"][2])
-    extent = ((-_HALF_WIDTH_MM, _HALF_WIDTH_MM), (low, brow + _ABOVE_BROW_MM), (_FAR_MM, _NEAR_MM))
-    views = [
-        depth_map(share, image.affine, head_to_image, view_direction(side), SPACING_MM, extent)
-        for side in AZIMUTHS
-    ]
+    extent = _extent(atlas)
+    views = np.stack(
+        [
+            depth_map(share, image.affine, head_to_image, view_direction(side), SPACING_MM, extent)
+            for side in AZIMUTHS
+        ]
+    )
     gap = _skin_gap(share, image.affine, atlas, atlas_to_image, head_to_image)
     return {
-        "depth": np.stack(views).astype(np.float16),
+        "head": views.astype(np.float16),
+        "depth": np.where(face_pixels(atlas), views, np.nan).astype(np.float16),
         "skin_gap": np.array([gap], dtype=np.float16),
     }
+
+
+def _extent(atlas: Atlas) -> tuple[tuple[float, float], tuple[float, float], tuple[float, float]]:
+    low = float(atlas.landmarks["chin"][2]) - _BELOW_CHIN_MM
+    high = float(atlas.landmarks["brow"][2]) + _ABOVE_BROW_MM
+    return (-_HALF_WIDTH_MM, _HALF_WIDTH_MM), (low, high), (_FAR_MM, _NEAR_MM)
+
+
+def face_pixels(atlas: Atlas) -> npt.NDArray[np.bool_]:
+    """Pixels of the views where an average head shows its face, 6 mm off the face's border.
+
+    The border is left out because people differ in size: beyond it forehead, ears and neck begin,
+    which stay in a release.
+
+    Returns
+    -------
+    (3, rows, columns) bool ndarray
+    """
+    found = []
+    extent = _extent(atlas)
+    for side in AZIMUTHS:
+        direction = view_direction(side)
+        depth = depth_map(
+            atlas.head.data, atlas.head.affine, np.eye(4), direction, SPACING_MM, extent
+        )
+        points, towards = picture_points(direction, SPACING_MM, extent[:2])
+        places = points + np.nan_to_num(depth, nan=1e4)[..., None] * towards
+        voxels = apply_affine(np.linalg.inv(atlas.face.affine).astype(np.float64), places)
+        inside = ndimage.map_coordinates(
+            atlas.face.data.astype(np.uint8), np.moveaxis(voxels, -1, 0), order=0
+        )
+        found.append(ndimage.binary_erosion(inside > 0, iterations=_FACE_MARGIN_PIXELS))
+    return np.stack(found)
 
 
 def skin_share(image: Image) -> npt.NDArray[np.float32]:

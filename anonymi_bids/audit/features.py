@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,8 @@ def extract_features(
     -------
     dict of float16 ndarray
         ``brain``, ``brain_high``, ``brain_edges`` (V,): see `brains.brain_rows`; ``air`` (2000,):
-        a control; ``depth`` (3, rows, columns) and ``skin_gap`` (1,): see `faces.face_maps`.
+        a control; ``depth`` and ``head`` (3, rows, columns), ``skin_gap`` (1,): see
+        `faces.face_maps`.
     """
     return {
         **brain_rows(image, atlas, atlas_to_image),
@@ -117,8 +119,14 @@ def save_features(features_dir: Path, meta: FeatureMeta, features: Mapping[str, 
     return path
 
 
-def load_features(path: Path) -> tuple[FeatureMeta, Features]:
-    """Read features and whose they are.
+@contextmanager
+def open_features(path: Path) -> Iterator[tuple[FeatureMeta, Mapping[str, Any]]]:
+    """Open a feature file; each array is read only when it is asked for.
+
+    Yields
+    ------
+    meta : FeatureMeta
+    features : mapping of str to ndarray
 
     Raises
     ------
@@ -127,26 +135,39 @@ def load_features(path: Path) -> tuple[FeatureMeta, Features]:
     """
     try:
         with np.load(path, allow_pickle=False) as packed:
-            content = {name: packed[name] for name in packed.files}
-        described = json.loads(content.pop("meta").tobytes())
-        version = described.pop("version")
-        meta = FeatureMeta(**described)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            described = json.loads(packed["meta"].tobytes())
+            version = described.pop("version")
+            if version != VERSION:
+                raise ImageError(
+                    "The audit's features are of another version of this program; delete "
+                    "private/features and start again."
+                )
+            yield FeatureMeta(**described), packed
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        zipfile.BadZipFile,
+    ) as error:
         raise ImageError(
             "The audit's features of one image are damaged; delete private/features and start "
             "again."
         ) from error
-    if version != VERSION:
-        raise ImageError(
-            "The audit's features are of another version of this program; delete "
-            "private/features and start again."
-        )
-    return meta, content
 
 
-def load_meta(path: Path) -> FeatureMeta:
-    """Read only whose features these are."""
-    return load_features(path)[0]
+def load_features(path: Path) -> tuple[FeatureMeta, Features]:
+    """Read all features of an image and whose they are.
+
+    Raises
+    ------
+    ImageError
+        If the file is damaged or of another version.
+    """
+    with open_features(path) as (meta, packed):
+        return meta, {name: packed[name] for name in packed if name != "meta"}
 
 
 def list_features(features_dir: Path, kind: str) -> list[Path]:

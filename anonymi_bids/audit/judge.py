@@ -18,6 +18,7 @@ SETS_ACCESS = "sets the access level"
 
 TITLES = {
     "face_shape": "Face recognised by its shape",
+    "head_shape": "Head recognised by all that is left of it",
     "brain_linkage": "Brain linked with another scan",
 }
 
@@ -120,7 +121,7 @@ def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float)
     ----------
     outcome : Outcome
     limit : float or None
-        None for brain linkage, which no pixel can cure: it sets the access level.
+        None for what no defacing can cure: it sets the access level.
     control_limit : float
     """
     after, control = outcome.rate_after, outcome.rate_before
@@ -153,20 +154,29 @@ def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float)
         "curves": {"before": curves(outcome.before), "after": curves(outcome.after)},
     }
     if limit is None:
-        return entry | {"result": SETS_ACCESS, "reason": _linkage_reason(after, passed)}
+        reason = _access_reason(outcome.name, after, passed)
+        return entry | {"result": SETS_ACCESS, "reason": reason}
     result = face_result(after, control, limit=limit, control_limit=control_limit)
     reason = face_reason(result, after, control, limit, control_limit)
     return entry | {"result": result, "reason": reason}
 
 
-def _linkage_reason(after: Rate, control_passed: bool) -> str:
-    found = f"{after.hits} of {_people(after.n)} were linked with another scan of the same brain"
+def _access_reason(name: str, after: Rate, control_passed: bool) -> str:
+    what, why = {
+        "brain_linkage": (
+            "linked with another scan of the same brain",
+            "The brain itself must stay as it is, so no defacing cures this",
+        ),
+        "head_shape": (
+            "recognised by size and shape of forehead, temples and neck, which stay",
+            "It needs a scan of the whole head, whose holder could use the brain as well, and no "
+            "defacing cures it",
+        ),
+    }[name]
+    found = f"{after.hits} of {_people(after.n)} were {what}"
     if not control_passed:
         found += ", by an attack that was not shown to be strong on the originals"
-    return (
-        f"{found}. The brain itself must stay as it is, so no defacing cures this: it decides who "
-        "may get the data."
-    )
+    return f"{found}. {why}: it decides who may get the data."
 
 
 def curves(found: Matches) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anonymi_bids.audit.features import Features, load_features
+from anonymi_bids.audit.features import open_features
 from anonymi_bids.audit.visits import Item
 
 Row = npt.NDArray[np.float32]
@@ -35,7 +36,7 @@ class Rows:
     def __init__(
         self,
         items: Sequence[Item],
-        describe: Callable[[Features], Row],
+        describe: Callable[[Mapping[str, Any]], Row],
         folder: Path,
         *,
         centred: bool,
@@ -44,7 +45,8 @@ class Rows:
         self._store: npt.NDArray[np.float16] = np.zeros((0, 0), dtype=np.float16)
         total = count = None
         for index, item in enumerate(items):
-            row = describe(load_features(item.path)[1])
+            with open_features(item.path) as (_, features):
+                row = describe(features)
             if total is None or count is None:
                 self._store = _make_store(self.n, row.size, folder)
                 total, count = np.zeros(row.size), np.zeros(row.size)
@@ -53,39 +55,42 @@ class Rows:
             count += seen
             self._store[index] = row
         self.width = self._store.shape[1]
-        mean = np.zeros(self.width)
-        if centred and total is not None and count is not None:
-            mean = total / np.maximum(count, 1)
-        self._mean = mean.astype(np.float32)
-        self._norms = np.ones(self.n, dtype=np.float32)
-        norms = [np.linalg.norm(block, axis=1) for _, block in self._blocks()]
-        if norms:
-            self._norms = np.maximum(np.concatenate(norms), 1e-6).astype(np.float32)
+        if total is not None and count is not None:
+            mean = total / np.maximum(count, 1) if centred else np.zeros(self.width)
+            self._normalise(mean.astype(np.float32))
 
     def blocks(self) -> Iterator[tuple[int, Block]]:
         """Give blocks of rows of unit length, with the index of each block's first row."""
-        yield from self._blocks()
+        for start, stop in self._ranges():
+            yield start, self.between(start, stop)
 
     def take(self, indices: npt.ArrayLike) -> Block:
         """Give some rows of unit length."""
-        wanted = np.asarray(indices, dtype=np.int64)
-        return self._prepared(self._store[wanted], self._norms[wanted])
+        return self._scaled(self._store[np.asarray(indices, dtype=np.int64)])
 
     def between(self, start: int, stop: int) -> Block:
         """Give rows ``start`` to ``stop`` of unit length."""
-        return self._prepared(self._store[start:stop], self._norms[start:stop])
+        return self._scaled(self._store[start:stop])
 
-    def _blocks(self) -> Iterator[tuple[int, Block]]:
+    def _scaled(self, stored: npt.NDArray[np.float16]) -> Block:
+        block = stored.astype(np.float32)
+        block *= np.float32(1 / np.sqrt(max(1, self.width)))
+        return block
+
+    def _ranges(self) -> Iterator[tuple[int, int]]:
         step = max(1, BLOCK_BYTES // max(1, 4 * self.width))
         for start in range(0, self.n, step):
-            yield start, self.between(start, min(self.n, start + step))
+            yield start, min(self.n, start + step)
 
-    def _prepared(self, raw: npt.NDArray[np.float16], norms: npt.NDArray[np.float32]) -> Block:
-        block = raw.astype(np.float32)
-        block -= self._mean
-        np.nan_to_num(block, copy=False, nan=0.0)
-        block /= norms[:, None]
-        return block
+    def _normalise(self, mean: npt.NDArray[np.float32]) -> None:
+        """Subtract the mean and give each row the length √V, so that float16 keeps its digits."""
+        for start, stop in self._ranges():
+            block = self._store[start:stop].astype(np.float32)
+            block -= mean
+            block[np.isnan(block)] = 0
+            norms = np.sqrt(np.einsum("ij,ij->i", block, block))
+            block *= (np.sqrt(self.width) / np.maximum(norms, 1e-6))[:, None]
+            self._store[start:stop] = block
 
 
 def _make_store(n: int, width: int, folder: Path) -> npt.NDArray[np.float16]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymi_bids.audit import scores
-from anonymi_bids.audit.describe import FACE_SCORES, Describe, brain_row
+from anonymi_bids.audit.describe import SHAPE_SCORES, Describe, brain_row
 from anonymi_bids.audit.faces import acquired
-from anonymi_bids.audit.features import KINDS, Features, list_features, load_features
+from anonymi_bids.audit.features import KINDS, list_features, open_features
 from anonymi_bids.audit.match import Matches, compare
 from anonymi_bids.audit.rates import Rate, rate
 from anonymi_bids.audit.resampling import permutation_p
@@ -94,20 +94,30 @@ def gather(features_dir: Path) -> tuple[Items, list[str]]:
     for kind in KINDS:
         for path in list_features(features_dir, kind):
             try:
-                meta, features = load_features(path)
+                with open_features(path) as (meta, features):
+                    face = acquired(features["head"], float(features["skin_gap"][0]))
             except ImageError as error:
                 damaged.append(str(error))
                 continue
-            face = acquired(features["depth"], float(features["skin_gap"][0]))
             items[kind].append(Item(path, meta, face))
     return items, damaged
 
 
-def attack_faces(items: Items, rng: np.random.Generator, folder: Path) -> Outcome | None:
-    """Recognise released faces by their shape among originals of other visits.
+SHAPES = {"face_shape": "depth", "head_shape": "head"}
+"""Attacks on surfaces and the views they compare: the face, or all that is seen from in front."""
+
+
+def attack_shape(
+    name: str, items: Items, rng: np.random.Generator, folder: Path
+) -> Outcome | None:
+    """Recognise released faces or heads by their shape among originals of other visits.
 
     Any contrast may be compared with any other. People whose originals show no skin cannot be
     attacked and are counted apart; a released image that shows none counts as not identified.
+
+    Parameters
+    ----------
+    name : {"face_shape", "head_shape"}
     """
     seen = {kind: [item for item in items[kind] if item.face] for kind in ("original", "second")}
     before = make_duel(seen["original"], seen["original"], seen["second"])
@@ -121,7 +131,8 @@ def attack_faces(items: Items, rng: np.random.Generator, folder: Path) -> Outcom
         "original": len(released - {item.meta.subject for item in seen["original"]}),
         "released": len(set(after.people) - with_skin),
     }
-    return _attack("face_shape", "", before, after, FACE_SCORES, rng, folder, counts)
+    ways = {way: describe(SHAPES[name]) for way, describe in SHAPE_SCORES.items()}
+    return _attack(name, "", before, after, ways, rng, folder, counts)
 
 
 def attack_brains(items: Items, rng: np.random.Generator, folder: Path) -> Outcome | None:
@@ -157,7 +168,7 @@ def _attack(
     counts: dict[str, int],
 ) -> Outcome:
     """Choose the strongest way on the originals, then use it on the release."""
-    only_faces = name == "face_shape"
+    only_faces = name in SHAPES
     best: tuple[tuple[float, float], str, Matches] | None = None
     for way, describe in ways.items():
         found = _compare(before, describe, folder, only_faces)
@@ -194,8 +205,8 @@ def _compare(duel: Duel, describe: Describe, folder: Path, only_faces: bool) -> 
         return compare(duel, probes, gallery, usable)
 
 
-def _air_row(features: Features) -> npt.NDArray[np.float32]:
-    return features["air"].astype(np.float32)
+def _air_row(features: Mapping[str, Any]) -> npt.NDArray[np.float32]:
+    return np.asarray(features["air"], dtype=np.float32)
 
 
 def _separation(found: Matches) -> float:

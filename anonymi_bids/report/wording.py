@@ -37,6 +37,7 @@ def plain_words(entry: Mapping[str, Any]) -> str:
     low, high = (per_hundred(bound) for bound in entry["interval"])
     who = {
         "face_shape": "who holds a scan of their faces from another visit",
+        "head_shape": "who holds a scan of their whole heads from another visit",
         "brain_linkage": "who holds another scan of their brains",
     }.get(entry["name"], "who attacks like this")
     if entry["hits"] == 0:
@@ -128,8 +129,6 @@ def limits(audit: Mapping[str, Any]) -> list[str]:
         "depth.",
         "Surfaces are laid over each other by brain and skull, placed on the originals; an "
         "attacker without these would have it harder.",
-        "The size of a head and the shape of the neck stay in a release and help an attacker a "
-        "little; they are part of the figures.",
         f"{stated} for faces is this project's analogy to the cell sizes of table release; no "
         "law names it.",
         "This is technical evidence for a decision, not a legal opinion.",

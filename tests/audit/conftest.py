@@ -81,6 +81,7 @@ def atlas() -> Any:
     return SimpleNamespace(
         brain=Image(inside_brain(points), AFFINE),
         head=Image(head_height(points, None) > 0, AFFINE),
+        face=Image((points[..., 1] > 0) & (points[..., 2] < 15), AFFINE),
         landmarks={
             "chin": np.array([0.0, 65, -70]),
             "brow": np.array([0.0, 75, 12]),

@@ -45,6 +45,7 @@ def put(
         "depth": (60 + face + 0.5 * rng.normal(size=FACE)).astype(np.float16),
         "skin_gap": np.array([skin_gap], dtype=np.float16),
     }
+    content["head"] = content["depth"]
     save_features(folder, who, content)
 
 

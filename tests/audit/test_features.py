@@ -66,11 +66,12 @@ def test_face_stays_and_people_differ(atlas: Any, visit_of: Scan) -> None:
         faces.face_maps(*with_atlas(visit_of(*who), atlas)) for who in ((1, 0), (1, 1), (2, 0))
     )
     assert first["depth"].shape[0] == 3
-    assert faces.acquired(first["depth"], float(first["skin_gap"][0]))
+    assert faces.acquired(first["head"], float(first["skin_gap"][0]))
     both = np.isfinite(first["depth"]) & np.isfinite(second["depth"])
     apart = np.abs(first["depth"].astype(float) - second["depth"])[both]
     assert np.median(apart) < 0.5
-    for describe in (depth_row, slope_row):
+    assert np.isfinite(first["depth"]).sum() < np.isfinite(first["head"]).sum()
+    for describe in (depth_row("depth"), slope_row("depth"), depth_row("head")):
         assert alike(describe(first), describe(second)) > alike(describe(first), describe(other))
 
 
@@ -81,7 +82,10 @@ def test_offset_and_tilt_do_not_matter() -> None:
     rows, columns = np.indices((20, 30))
     tilted = depth + 4 + 0.2 * rows - 0.1 * columns
     assert np.allclose(
-        depth_row({"depth": depth}), depth_row({"depth": tilted}), atol=1e-2, equal_nan=True
+        depth_row("depth")({"depth": depth}),
+        depth_row("depth")({"depth": tilted}),
+        atol=1e-2,
+        equal_nan=True,
     )
 
 
@@ -96,9 +100,9 @@ def test_brain_surface_is_not_a_face(atlas: Any, visit_of: Scan) -> None:
     brain = atlas.brain.data[tuple(np.moveaxis(voxels, -1, 0))]
     stripped = Image(np.where(brain, image.data, 0.0).astype(np.float32), image.affine)
     found = faces.face_maps(stripped, atlas, pose)
-    assert not faces.acquired(found["depth"], float(found["skin_gap"][0]))
+    assert not faces.acquired(found["head"], float(found["skin_gap"][0]))
     nothing = faces.face_maps(Image(np.zeros_like(image.data), image.affine), atlas, pose)
-    assert not faces.acquired(nothing["depth"], float(nothing["skin_gap"][0]))
+    assert not faces.acquired(nothing["head"], float(nothing["skin_gap"][0]))
 
 
 def test_rigid_part_keeps_size_and_centre() -> None:

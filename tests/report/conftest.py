@@ -29,6 +29,7 @@ def made_audit(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             content = dict.fromkeys(("brain", "brain_high", "brain_edges"), row)
             content["air"] = rng.normal(size=40).astype(np.float16)
             content["depth"] = (60 + seen + rng.normal(size=shared.shape)).astype(np.float16)
+            content["head"] = content["depth"]
             content["skin_gap"] = np.array([14], dtype=np.float16)
             stem = f"sub-{i:03d}_ses-{session}_T1w"
             save_features(folder, FeatureMeta(f"{i:03d}", session, "T1w", kind, stem), content)
