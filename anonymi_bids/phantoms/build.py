@@ -7,20 +7,17 @@ Run once by a developer::
 
 from __future__ import annotations
 
-import gzip
 import sys
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from anonymi_bids.core.grid import apply_affine
 from anonymi_bids.core.shape import ShapeFit, ShapeModel, fit_model, similarity
-from anonymi_bids.io.atomic import atomic_path
-from anonymi_bids.io.images import read_image
+from anonymi_bids.io.images import read_image, write_image
 from anonymi_bids.model import Image
 
 HEADS = ("mghangel001", "mghdca")
@@ -146,13 +143,6 @@ def fit_head(model: ShapeModel, head: Image) -> ShapeFit:
     return fit_model(model, points[chosen], normals[chosen], start, lowest_mm=lowest)
 
 
-def _write_labels(path: Path, head: Image) -> None:
-    image = nib.Nifti1Image(head.data.astype(np.uint8), head.affine)
-    with atomic_path(path) as temporary, temporary.open("wb") as plain:
-        with gzip.GzipFile("", "wb", 9, plain, mtime=0) as packed:
-            packed.write(image.to_bytes())
-
-
 def build_data(faces: Path, heads: Path, out: Path) -> dict[str, ShapeFit]:
     """Write model, label heads and fits into a folder; return the fits by head."""
     out.mkdir(parents=True, exist_ok=True)
@@ -164,7 +154,7 @@ def build_data(faces: Path, heads: Path, out: Path) -> dict[str, ShapeFit]:
     for name in HEADS:
         raw = read_image(heads / f"{name}_dseg.nii.gz")
         head = Image(clean_labels(raw.data.astype(np.uint8)), raw.affine)
-        _write_labels(out / f"head-{name}_dseg.nii.gz", head)
+        write_image(out / f"head-{name}_dseg.nii.gz", head.data, head.affine)
         fits[name] = fit_head(model, head)
         np.savez_compressed(
             out / f"head-{name}_fit.npz",

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from anonymi_bids.core.grid import apply_affine
-from anonymi_bids.core.shape import LEFT_EYE, RIGHT_EYE, ShapeModel, similarity
+from anonymi_bids.core.shape import LEFT_EYE, RIGHT_EYE, ShapeModel, affinity
 from anonymi_bids.phantoms.library import HEADS, load_model
 
 Floats = npt.NDArray[np.float64]
@@ -122,7 +122,8 @@ def face_weight(model: ShapeModel) -> Floats:
 def blend_identities(model: ShapeModel, *, face: Floats, vault: Floats) -> Floats:
     """Put the face of one identity on the vault of another.
 
-    The face is first laid on the other's border by a similarity, so that no step is left.
+    The face is first laid on the other's border by an affine map, so that no step is left: of the
+    vault's own shape no more than these 12 numbers enters the face.
 
     Returns
     -------
@@ -130,7 +131,7 @@ def blend_identities(model: ShapeModel, *, face: Floats, vault: Floats) -> Float
     """
     weight = face_weight(model)
     border = (weight > 0.02) & (weight < 0.98)
-    placed = apply_affine(similarity(face[border], vault[border]), face)
+    placed = apply_affine(affinity(face[border], vault[border]), face)
     return weight[:, None] * placed + (1 - weight[:, None]) * vault
 
 

@@ -111,4 +111,4 @@ def write_dataset_files(
     for table, rows in tables.items():
         write_text(table, "\n".join(rows) + "\n")
     if ignored:
-        write_text(root / ".bidsignore", "ct/\n**/ct/**\n*_ct.*\n")
+        write_text(root / ".bidsignore", "**/ct\n*_ct.*\n")
