@@ -25,8 +25,7 @@ SCHEMA_VERSION = "1"
 EXPIRY_MONTHS = 24
 
 NOT_TESTED = (
-    "Photographs compared with scans. On the same 182 people, commercial recognisers found 98 of "
-    "100 in untouched scans and open ones 59 of 100, so the figures here are lower bounds.",
+    "Photographs compared with scans, by people or by recognisers of faces.",
     "A face completed by a learned model before it is compared.",
     "Brains compared across contrasts, with other databases, or by thickness and volumes.",
     "Voices, physiological recordings, questionnaires, and anything else that is not in the "
