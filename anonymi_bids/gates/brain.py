@@ -27,8 +27,12 @@ REACH_MM = 15.0
 SHADING_MM = 25.0
 LOW_SHARE = 0.5
 CT_BRAIN = (2.0, 90.0)
-OPENINGS_MM = (2.5, 3.5, 4.5, 5.5, 7.0)
-MAX_LEAK = 0.02
+OPENINGS_MM = (4.0, 5.0, 6.0, 7.5)
+APPENDAGE_MM = 4.0
+"""Parts outside the atlas' brain that are thinner than twice this are not brain."""
+
+BEYOND_MM = 5.0
+MAX_LEAK = 0.01
 MIN_COVER = 0.6
 MAX_SKIN_TOUCH = 0.05
 
@@ -45,7 +49,7 @@ class OwnBrain:
     cover : float
         Share of the atlas' brain inside the field of view that it covers.
     leak : float
-        Share of it that lies more than 8 mm outside the atlas' brain.
+        Share of it that lies more than `BEYOND_MM` outside the atlas' brain.
     at_skin : float
         Share of it that lies directly below the skin (a brain never does; a ball of gel does).
     """
@@ -135,10 +139,20 @@ def _grown(data: Field, body: Mask, depth: Field, sizes: npt.NDArray[np.float64]
             break
         core = labels == int(hits.argmax())
         result = tissue & (ndimage.distance_transform_edt(~core, sampling=sizes) <= radius + 0.5)
-        leak = _count(result & (depth < -8)) / max(1, _count(result))
+        leak = _count(result & (depth < -BEYOND_MM)) / max(1, _count(result))
         if leak <= MAX_LEAK:
             break
-    return None if result is None else ndimage.binary_fill_holes(result)
+    return None if result is None else _trimmed(ndimage.binary_fill_holes(result), depth, sizes)
+
+
+def _trimmed(mask: Mask, depth: Field, sizes: npt.NDArray[np.float64]) -> Mask:
+    """Take off what is thin and lies outside the atlas' brain (nerves, muscle, dura)."""
+    inner = ndimage.distance_transform_edt(mask, sampling=sizes) > APPENDAGE_MM
+    opened = ndimage.distance_transform_edt(~inner, sampling=sizes) <= APPENDAGE_MM + 0.5
+    labels, _ = ndimage.label(mask & (opened | (depth > 0)))
+    hits = np.bincount(labels[depth > SEED_DEPTH_MM / 2])
+    hits[0] = 0
+    return labels == int(hits.argmax()) if hits.any() else np.zeros(mask.shape, bool)
 
 
 def _tissue(
@@ -162,7 +176,7 @@ def _figures(
     expected = (depth > 3) & body
     cover = _count(mask & expected) / max(1, _count(expected))
     n_mask = max(1, _count(mask))
-    leak = _count(mask & (depth < -8)) / n_mask
+    leak = _count(mask & (depth < -BEYOND_MM)) / n_mask
     box = bounding_box(body, 1)
     below = ndimage.distance_transform_edt(body[box], sampling=sizes) <= 3.0
     at_skin = _count(mask[box] & below) / n_mask
