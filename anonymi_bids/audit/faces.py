@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from anonymi_bids.core.grid import apply_affine
 from anonymi_bids.core.mask import air_statistics, air_threshold, is_ct, largest_component
-from anonymi_bids.core.render import depth_map, picture_points, view_direction
+from anonymi_bids.core.render import STEP_MM, depth_map, picture_points, view_direction
 from anonymi_bids.model import Image
 
 if TYPE_CHECKING:
@@ -116,7 +116,13 @@ def face_pixels(atlas: Atlas) -> npt.NDArray[np.bool_]:
     for side in AZIMUTHS:
         direction = view_direction(side)
         depth = depth_map(
-            atlas.head.data, atlas.head.affine, np.eye(4), direction, SPACING_MM, extent
+            atlas.head.data,
+            atlas.head.affine,
+            np.eye(4),
+            direction,
+            SPACING_MM,
+            extent,
+            step_mm=2 * STEP_MM,
         )
         points, towards = picture_points(direction, SPACING_MM, extent[:2])
         places = points + np.nan_to_num(depth, nan=1e4)[..., None] * towards

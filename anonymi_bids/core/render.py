@@ -18,7 +18,10 @@ from anonymi_bids.core.grid import apply_affine, voxel_sizes
 Depth = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
 
-STEP_MM = 1.0
+STEP_MM = 2.0
+"""Thinnest head that a ray is sure to meet."""
+
+_BISECTIONS = 3
 _CHUNK = 1_000_000
 
 
@@ -77,6 +80,8 @@ def depth_map(
     direction: npt.ArrayLike,
     spacing_mm: float,
     extent_mm: tuple[tuple[float, float], tuple[float, float], tuple[float, float]],
+    *,
+    step_mm: float = STEP_MM,
 ) -> Depth:
     """Find the first surface that parallel rays meet.
 
@@ -95,6 +100,8 @@ def depth_map(
     extent_mm : three pairs of float
         From–to along the viewer's right, upwards and towards the viewer; the last is how far from
         the head's origin rays end and begin.
+    step_mm : float
+        Rays are followed in steps of this size; the surface is then found between two of them.
 
     Returns
     -------
@@ -106,21 +113,21 @@ def depth_map(
     far, near = extent_mm[2]
     to_voxel = np.linalg.inv(affine) @ head_to_image
     start = apply_affine(to_voxel, points + near * towards).reshape(-1, 3)
-    step = -STEP_MM * (to_voxel[:3, :3] @ towards)
+    step = -step_mm * (to_voxel[:3, :3] @ towards)
     field = np.asarray(mask, dtype=np.float32)
-    count = int(np.ceil((near - far) / STEP_MM)) + 1
+    count = int(np.ceil((near - far) / step_mm)) + 1
     depth = np.full(len(start), np.nan, dtype=np.float32)
     rays = max(1, _CHUNK // count)
     for first in range(0, len(start), rays):
         steps = _first_crossing(field, start[first : first + rays], step, count)
-        depth[first : first + rays] = near - STEP_MM * steps
+        depth[first : first + rays] = near - step_mm * steps
     return depth.reshape(points.shape[:2])
 
 
 def _first_crossing(
     field: npt.NDArray[np.float32], start: npt.NDArray[np.float64], step: Vector, count: int
 ) -> npt.NDArray[np.float64]:
-    """Count the steps until each ray first meets 0.5; NaN for a miss or a cut by the field of view."""
+    """Count steps until each ray first meets 0.5; NaN for a miss or the image's border."""
     places = start[:, None, :] + np.arange(count)[:, None] * step
     values = ndimage.map_coordinates(
         field, places.reshape(-1, 3).T, order=1, mode="constant", cval=0.0
@@ -129,12 +136,21 @@ def _first_crossing(
     hit = inside.argmax(axis=1)
     rows = np.arange(len(start))
     found = inside[rows, hit] & (hit > 0)
-    before = values[rows, np.maximum(hit - 1, 0)]
-    share = (0.5 - before) / np.maximum(values[rows, hit] - before, 1e-6)
+    before, after = np.maximum(hit - 1, 0).astype(np.float64), hit.astype(np.float64)
+    low, high = values[rows, np.maximum(hit - 1, 0)], values[rows, hit]
+    for _ in range(_BISECTIONS):
+        middle = (before + after) / 2
+        value = ndimage.map_coordinates(
+            field, (start + middle[:, None] * step).T, order=1, mode="constant", cval=0.0
+        )
+        beyond = value >= 0.5
+        after, high = np.where(beyond, middle, after), np.where(beyond, value, high)
+        before, low = np.where(beyond, before, middle), np.where(beyond, low, value)
+    crossing = before + (after - before) * (0.5 - low) / np.maximum(high - low, 1e-6)
     # A ray that is inside the head as soon as it is inside the image met a cut, not a surface.
-    entered = places[rows, np.maximum(hit - 1, 0)]
+    entered = start + before[:, None] * step
     within = ((entered >= 0) & (entered <= np.array(field.shape) - 1)).all(axis=1)
-    return np.where(found & within, hit - 1 + share, np.nan)
+    return np.where(found & within, crossing, np.nan)
 
 
 def soften(mask: npt.NDArray[np.bool_], affine: npt.NDArray[np.float64]) -> Depth:
