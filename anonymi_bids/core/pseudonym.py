@@ -87,7 +87,8 @@ def date_offset_days(seed: int, subject: str) -> int:
         Negative; -(140 years + 0 … 20 years).
     """
     number = int.from_bytes(keyed_digest(seed, "date", subject), "big")
-    return -(round(_MIN_YEARS * DAYS_PER_YEAR) + number % _SPAN_DAYS)
+    # A year more than asked: the last day of 2065 must not slip into 1926 by leap days.
+    return -(round((_MIN_YEARS + 1) * DAYS_PER_YEAR) + number % _SPAN_DAYS)
 
 
 def seed_for(seed: int, purpose: str, what: str) -> int:
