@@ -31,6 +31,8 @@ NEW_HEADS = ("icbmny", "licence-unclear/usc19y")
 """Label heads that the atlas never saw."""
 
 PEOPLE_PER_SEED = 10_000
+FIRST = 15
+"""Images of people that come before the label heads, so that an early stop has seen both."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +69,18 @@ class Case:
 
 def all_cases(n: int, n_heads: int, seed: int, spacing_mm: float) -> list[Case]:
     """Give people by visit, T1w twice and T2w or FLAIR once each, then the label heads."""
-    cases = []
+    painted, people = [], []
     heads = (*ATLAS_HEADS, *NEW_HEADS)
     for number, head in enumerate(heads[:n_heads]):
         name = "head-" + head.rsplit("/", 1)[-1]
         for contrast in ("T1w", ("T2w", "FLAIR")[number % 2]):
-            cases.append(Case("head", number, name, contrast, 1, seed, 1.0))
+            painted.append(Case("head", number, name, contrast, 1, seed, 1.0))
     for number in range(n):
         name = f"person-{number:03d}"
         second = ("T2w", "FLAIR")[number % 2]
         for contrast, visit in (("T1w", 1), ("T1w", 2), (second, 3)):
-            cases.append(Case("person", number, name, contrast, visit, seed, spacing_mm))
-    return cases
+            people.append(Case("person", number, name, contrast, visit, seed, spacing_mm))
+    return people[:FIRST] + painted + people[FIRST:]
 
 
 def make(case: Case, heads: Path) -> Phantom:

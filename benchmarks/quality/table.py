@@ -45,7 +45,7 @@ def page(figures: Figures) -> str:
 
 def _aims(figures: Figures) -> str:
     rows = [
-        (name.replace("_", " "), entry["aim"], _number(entry["found"], 4), _yes(entry["met"]))
+        (name.replace("_", " "), entry["aim"], _number(entry["found"], 4), _yes(entry))
         for name, entry in figures["aims"].items()
     ]
     return markdown_table(("aim", "limit", "found (worst group)", "met"), rows)
@@ -77,7 +77,7 @@ def _groups(figures: Figures) -> str:
         "vault skin changed, mean (range) %",
         "ear skin left, mean (range) %",
         "nasion placed off by, mm",
-        "time, s",
+        "CPU s (find, region, write)",
     )
     return markdown_table(header, rows)
 
@@ -159,5 +159,7 @@ def _number(value: float | None, digits: int) -> str:
     return str(value) if isinstance(value, int) else f"{value:.{digits}f}"
 
 
-def _yes(met: bool) -> str:
-    return "yes" if met else "**no**"
+def _yes(entry: dict[str, Any]) -> str:
+    if entry["found"] is None:
+        return "–"
+    return "yes" if entry["met"] else "**no**"

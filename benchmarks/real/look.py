@@ -73,9 +73,13 @@ def picture(
     first = read_image(before)
     frame = head_frame(record, first)
     limits = np.percentile(first.data[np.isfinite(first.data)], (1, 99.7))
-    rows = [_row(first, frame, limits, removed, REMOVED)]
+    blocks = [_rows(first, frame, limits, removed, REMOVED)]
     if after is not None:
-        rows.append(_row(read_image(after), frame, limits, brain, BRAIN))
+        blocks.append(_rows(read_image(after), frame, limits, brain, BRAIN))
+    # Slices before and after below each other, then renders likewise.
+    rows = [block[kind] for kind in (0, 1) for block in blocks]
+    width = max(row.shape[1] for row in rows)
+    rows = [np.pad(row, ((0, 4), (0, width - row.shape[1]), (0, 0))) for row in rows]
     height = sum(row.shape[0] for row in rows) + 24
     canvas = Canvas.new("RGB", (rows[0].shape[1], height))
     ImageDraw.Draw(canvas).text((6, 6), title, fill=(255, 255, 255))
@@ -87,21 +91,27 @@ def picture(
     canvas.save(target)
 
 
-def _row(
+def _rows(
     image: Image,
     frame: npt.NDArray[np.float64],
     limits: npt.NDArray[np.float64],
     outlined: npt.NDArray[np.bool_] | None,
     colour: tuple[int, int, int],
-) -> Picture:
+) -> tuple[Picture, Picture]:
+    """Slices side by side, renders side by side."""
     tiles = [_slice(image, frame, limits, outlined, colour, *place) for place in SLICES]
     share = surface(image)
     extent = ((-105.0, 105.0), (LOW[2], HIGH[2]), (-60.0, 165.0))
+    views = []
     for azimuth, elevation in VIEWS:
         direction = view_direction(azimuth, elevation)
         depth = depth_map(share, image.affine, frame, direction, PIXEL_MM, extent)
         grey = shade(depth, PIXEL_MM, background=20)
-        tiles.append(np.repeat(grey[..., None], 3, axis=2))
+        views.append(np.repeat(grey[..., None], 3, axis=2))
+    return _beside(tiles), _beside(views)
+
+
+def _beside(tiles: list[Picture]) -> Picture:
     tall = max(tile.shape[0] for tile in tiles)
     tiles = [np.pad(tile, ((0, tall - len(tile)), (0, 4), (0, 0))) for tile in tiles]
     return np.concatenate(tiles, axis=1)
@@ -125,7 +135,7 @@ def _slice(
     shape = (int(counts[0]), int(counts[1]), int(counts[2]))
     data = np.nan_to_num(np.asarray(image.data, dtype=np.float32))
     values = resample(data, image.affine, frame @ grid, shape).squeeze(across)
-    grey = np.clip((values - limits[0]) / max(limits[1] - limits[0], 1e-9), 0, 1)
+    grey = np.clip((values - limits[0]) / max(limits[1] - limits[0], 1e-9), 0, 1) ** 0.8
     tile = np.repeat((255 * grey)[..., None], 3, axis=2).astype(np.uint8)
     if outlined is not None:
         drawn = outlined.astype(np.float32)

@@ -153,6 +153,12 @@ def _peers_note() -> str:
 
 
 def _peers(results: list[Result]) -> str:
+    measured = {
+        known["original"]
+        for result in results
+        if result["scenario"] != "all_at_once"
+        for known in result["known"]
+    }
     ours = {
         entry["original"]: entry
         for result in results
@@ -164,7 +170,7 @@ def _peers(results: list[Result]) -> str:
         own = next((entry for name, entry in ours.items() if where in name), None)
         skin = peers.SKIN_LEFT_PERCENT[where]
         mine = (
-            "withheld"
+            ("withheld" if where in measured else "not run")
             if own is None
             else f"{own['brain_noticed_mm3']:.0f}; {_percent(own.get('skin_left_percent'))}"
         )
