@@ -91,7 +91,7 @@ def test_commands_are_understood(path: Path, capsys: pytest.CaptureFixture[str])
 
 @functools.cache
 def known_options() -> frozenset[str]:
-    """Options of all three commands, from their own help."""
+    """Options of the three commands, from their own help, and of benchmarks and examples."""
     from anonymi_bids.cli import atlas, phantoms
 
     known = options_of(build_parser())
@@ -99,6 +99,8 @@ def known_options() -> frozenset[str]:
         with contextlib.redirect_stdout(io.StringIO()) as text, pytest.raises(SystemExit):
             module.main(["--help"])
         known |= set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text.getvalue()))
+    for script in [*(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "workflows").glob("*.py")]:
+        known |= set(re.findall(r'"(--[a-z][a-z-]*)"', script.read_text(encoding="utf-8")))
     return frozenset(known)
 
 
