@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from anonymi_bids.bids.canary import clear_text
+from anonymi_bids.io.canary import clear_text
 from anonymi_bids.bids.entities import parse_path
 from anonymi_bids.bids.evidence import all_evidence
 from anonymi_bids.bids.outcomes import write_inventory

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from anonymi_bids.bids.canary import usable
+from anonymi_bids.io.canary import usable
 from anonymi_bids.bids.physics import ALLOWED
 from anonymi_bids.bids.rules import DROP
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from anonymi_bids.bids.canary import clear_text
+from anonymi_bids.io.canary import clear_text
 from anonymi_bids.bids.plan import REQUIRED_COMPANIONS, companion_path
 from anonymi_bids.bids.sidecar import clean_sidecar
 from anonymi_bids.bids.tables import clean_aslcontext, clean_events, clean_gradients

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from anonymi_bids.bids.canary import TableClearance
+from anonymi_bids.io.canary import TableClearance
 from anonymi_bids.bids.entities import name_fault, parse_path
 from anonymi_bids.bids.evidence import (
     all_evidence,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +105,10 @@ def run_graph(
     try:
         workflow.run(plugin=plugin, plugin_args=plugin_args)
     except (KeyboardInterrupt, SystemExit):
+        # Workers still run: they must not find their folder gone while they write into it.
+        for worker in multiprocessing.active_children():
+            worker.kill()
+            worker.join()
         raise
     except Exception as error:  # noqa: BLE001 - Nipype raises whatever a node raised
         text = _with_causes(error)

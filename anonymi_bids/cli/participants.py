@@ -25,8 +25,9 @@ from anonymi_bids.io.tsv import read_tsv
 from anonymi_bids.model import REQUIRED_GATES, InputImage, SessionPlan
 from anonymi_bids.settings import Settings
 
-SESSIONS_AT_ONCE = 32
-"""Sessions in one graph; keeps the graph of ten thousand participants small."""
+SESSIONS_PER_PROCESS = 2
+"""Sessions in one graph, for each process: Nipype works breadth first, so a small graph has images
+released early, and an interrupted run keeps them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def run_participants(
     n_steps = sum(1 + 7 * len(entry.images) for entry in todo)
     steps = Steps(n_steps, "participants")
     with steps.shown():
-        for number, chunk in enumerate(_chunks(todo, SESSIONS_AT_ONCE)):
+        for number, chunk in enumerate(_chunks(todo, SESSIONS_PER_PROCESS * max(1, args.nprocs))):
             folder = scratch / f"graph-{number:04d}"
             starts = _write_starts(chunk, plan.needles, overrules, folder)
             done = _run_chunk(starts, places, settings, args, folder, steps)

@@ -6,29 +6,22 @@ header: NIfTI-1 and NIfTI-2 standards (https://nifti.nimh.nih.gov); of gzip: RFC
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import struct
-import unicodedata
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from anonymi_bids.gates.context import GateContext, finding
+from anonymi_bids.io.canary import clear_text, search
 from anonymi_bids.model import Finding
 
 GATE = "metadata_clean"
 
 BLOCK = 1 << 20
-MIN_NEEDLE = 3
-"""Shorter strings would be found by chance in any image."""
-
-MIN_VOXEL_NEEDLE = 6
-"""In voxel values shorter strings occur by chance."""
-
 RELEASE_PATH = re.compile(
     r"sub-[A-Za-z0-9+]+/(ses-[A-Za-z0-9+]+/)?[a-z]+/"
     r"sub-[A-Za-z0-9+]+(_[A-Za-z]+-[A-Za-z0-9+]+)*_[A-Za-z0-9]+\.nii(\.gz)?"
@@ -60,13 +53,12 @@ def check(ctx: GateContext) -> Finding:
     wrong = [*_name_faults(ctx.release_path), *_sidecar_faults(ctx)]
     for label, path in (("image", ctx.after_file), ("mask", ctx.mask_file)):
         wrong += [f"{fault} ({label})" for fault in file_faults(path)]
-        if contains(path, ctx.needles):
+        if search([path], ctx.needles):
             wrong.append(f"a string of the input ({label})")
     text = json.dumps(dict(ctx.sidecar), ensure_ascii=False, default=str)
-    escaped = json.dumps(dict(ctx.sidecar), ensure_ascii=True, default=str)
-    if _in_text(text, ctx.needles) or _in_text(escaped, ctx.needles):
+    if not clear_text("sidecar", text, ctx.needles).passed:
         wrong.append("a string of the input (sidecar)")
-    if _in_text(ctx.release_path, ctx.needles):
+    if not clear_text("name", ctx.release_path, ctx.needles).passed:
         wrong.append("a string of the input (file name)")
     if wrong:
         return finding(
@@ -190,12 +182,6 @@ def _blocks(path: Path) -> Iterator[bytes]:
                 return
 
 
-def _raw_blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            yield block
-
-
 def _start_and_size(path: Path) -> tuple[bytes, int]:
     """First 1024 bytes and number of all bytes, decompressed."""
     start, total = b"", 0
@@ -204,59 +190,3 @@ def _start_and_size(path: Path) -> tuple[bytes, int]:
             start += block[: 1024 - len(start)]
         total += len(block)
     return start, total
-
-
-def contains(path: Path, needles: Iterable[str]) -> bool:
-    """Whether a string is in a file, packed or unpacked, in any of the usual spellings.
-
-    Looked for as UTF-8, Latin-1, UTF-16 of both byte orders and base64 (three alignments), in
-    the cases given, lower and upper.
-    """
-    patterns = {
-        p for needle in needles if len(needle) >= MIN_VOXEL_NEEDLE for p in spellings(needle)
-    }
-    if not patterns:
-        return False
-    search = re.compile(b"|".join(re.escape(p) for p in sorted(patterns, key=len, reverse=True)))
-    overlap = max(map(len, patterns)) - 1
-    for stream in (_blocks(path), _raw_blocks(path)):
-        tail = b""
-        for block in stream:
-            window = tail + block
-            if search.search(window):
-                return True
-            tail = window[-overlap:] if overlap else b""
-        if not path.name.endswith(".gz"):
-            break
-    return False
-
-
-def spellings(needle: str) -> set[bytes]:
-    """Byte strings that stand for a needle."""
-    found: set[bytes] = set()
-    for text in {needle, needle.lower(), needle.upper(), unicodedata.normalize("NFD", needle)}:
-        for encoding in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"):
-            try:
-                plain = text.encode(encoding)
-            except UnicodeEncodeError:
-                continue
-            found.add(plain)
-            for shift in range(3):
-                packed = base64.b64encode(b"\0" * shift + plain)
-                # Characters at both ends depend on the neighbours and are cut.
-                start = (0, 2, 3)[shift]
-                stop = len(packed) - 4 if (shift + len(plain)) % 3 else len(packed)
-                if stop - start >= 8:
-                    found.add(packed[start:stop])
-    return found
-
-
-def _in_text(text: str, needles: Iterable[str]) -> bool:
-    """Whether a string, or its base64, stands in a text, whatever the case."""
-    folded = text.casefold()
-    return any(
-        needle.casefold() in folded
-        or any(p.decode("latin-1") in text for p in spellings(needle) if len(p) >= 8)
-        for needle in needles
-        if len(needle) >= MIN_NEEDLE
-    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from anonymi_bids.bids.canary import search
+from anonymi_bids.io.canary import search
 from anonymi_bids.bids.dataset import assemble, write_piece
 from anonymi_bids.bids.index import index_dataset
 from anonymi_bids.bids.outcomes import ITS_IMAGE, read_outcome

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from anonymi_bids.bids import writer
-from anonymi_bids.bids.canary import clear_text
+from anonymi_bids.io.canary import clear_text
 from anonymi_bids.bids.evidence import read_evidence
 from anonymi_bids.bids.index import index_dataset
 from anonymi_bids.errors import ReleaseRefused, SpaceError

@@ -162,7 +162,7 @@ def test_every_volume_of_a_series_is_changed(finished):
 
 def test_the_needle_is_nowhere_outside_private(finished):
     _, out, _ = finished
-    from anonymi_bids.bids.canary import search
+    from anonymi_bids.io.canary import search
 
     assert search([out / "release", out / "report"], [NEEDLE, "2019-03-04", "20190304"]) == ()
     for path in (out / "release").rglob("*.nii.gz"):

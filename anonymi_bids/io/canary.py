@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from anonymi_bids.bids.packed import contents_of
+from anonymi_bids.io.packed import contents_of
 
 MIN_VOXEL_BYTES = 6
 """Shorter needles turn up in the voxels of an innocent scan by chance (4 letters in any case: once

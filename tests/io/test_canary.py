@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anonymi_bids.bids.canary import clear_text, search
+from anonymi_bids.io.canary import clear_text, search
 from anonymi_bids.io.images import write_image
 
 NEEDLE = "Jané^DOE-0815"
