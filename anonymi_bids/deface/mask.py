@@ -34,10 +34,7 @@ SKIN_DEPTH_MM = 6.0
 """Own tissue down to this depth goes although the atlas' core or margin would keep it."""
 
 SKIN_BY_BRAIN_MM = 3.5
-"""The same beside the protected brain; scalp and skull are thicker than this everywhere."""
-
-BRAIN_ITSELF_MM = 2.0
-"""Nearer than this to the brain nothing is ever touched, skin or not."""
+"""The same beside the protected brain, where scalp and skull together are thicker than this."""
 
 TILT_DEG = 6.0
 """The atlas looks up by this against the plane through brows and preauricular points."""
@@ -123,21 +120,19 @@ def build_region(
     own = fit_brain(image, atlas.brain, atlas_to_image)
     up = float((UPRIGHT[:3, :3] @ (0.0, nasion.forward, nasion.up))[2])
     whole = _Places(image.data.shape, image.affine, atlas, atlas_to_image)
-    box = whole.box(up)
+    box = whole.box(max(up, 0.0))
     part = head[box]
     places = whole.inside(box)
     depth = _depth(head, box, image.affine)
     brain_mm = places.bring_far(own.distance)
-    protected = (brain_mm <= BRAIN_ITSELF_MM) | (
-        (brain_mm < brain_margin_mm) & (depth >= SKIN_BY_BRAIN_MM)
-    )
+    protected = (brain_mm < brain_margin_mm) & (depth >= SKIN_BY_BRAIN_MM)
     core = (places.depth_in(atlas.head) >= CORE_DEPTH_MM) & (depth >= SKIN_DEPTH_MM)
     eyes = places.distance_to(atlas.labels.data == EYE_LABEL, atlas.labels.affine)
     kept = protected | (core & (eyes > EYE_MARGIN_MM))
     window = places.window(up, back_mm=-BEHIND_EARS_MM if ears else 0.0)
     changed = window & ~kept
     if ears:
-        below = places.coordinate(2) < places.top(up)
+        below = places.coordinate(2) < places.top(max(up, 0.0))
         for ear in (atlas.ear_left, atlas.ear_right):
             changed |= below & _ear_region(ear, places, part, depth, image.affine) & ~kept
     skin = window & part & (depth < SKIN_BY_BRAIN_MM) & places.above_chin()

@@ -22,8 +22,11 @@ MIDLINE_MM = (-6.0, -3.0, 0.0, 3.0, 6.0)
 
 OUTWARD_MM = 14
 INWARD_MM = 12
-EDGE_SHARE = 0.5
-DARK_MM = 2
+EDGE_SHARE = 0.55
+BRIGHT_SHARE = 1.25
+"""Brighter than this times nearly all of the inside is fat."""
+
+DARK_MM = 1
 NEIGHBOUR_MM = 12.0
 UPPER_QUANTILE = 80
 MOST_OUT_MM = 13.0
@@ -68,7 +71,7 @@ def find_nasion(
     Nasion
     """
     nasion, tip = landmarks["nasion"], landmarks["nose_tip"]
-    z = np.arange(float(tip[2]) - 30, float(nasion[2]) + 75)
+    z = np.asarray(np.arange(float(tip[2]) - 30, float(nasion[2]) + 75), dtype=np.float64)
     front = _profile(head, np.linalg.inv(affine) @ atlas_to_image, z)
     front = ndimage.gaussian_filter1d(front, 2.0)
     nose = (z > tip[2] - 25) & (z < tip[2] + 25) & np.isfinite(front)
@@ -92,7 +95,7 @@ def _profile(head: Mask, to_voxel: Affine, z: Floats) -> Floats:
     """Front of the head in the middle (atlas y, mm) at each height; NaN where it is not seen."""
     y = np.arange(30.0, 160.0)
     x, yy, zz = np.meshgrid(np.array(MIDLINE_MM), y, z, indexing="ij")
-    ijk = np.round(apply_affine(to_voxel, np.stack([x, yy, zz], axis=-1))).astype(int)
+    ijk = np.rint(apply_affine(to_voxel, np.stack([x, yy, zz], axis=-1))).astype(int)
     seen = ((ijk >= 0) & (ijk < head.shape)).all(axis=-1)
     ijk = np.clip(ijk, 0, np.array(head.shape) - 1)
     inside = head[ijk[..., 0], ijk[..., 1], ijk[..., 2]] & seen
@@ -157,7 +160,7 @@ def fit_brain(image: Image, brain: Image, atlas_to_image: Affine) -> OwnBrain:
     moved = coarse - _everywhere(coarse.shape, affine, points, smooth + CSF_MM)
     return OwnBrain(
         Image(moved.astype(np.float32), affine),
-        float(np.count_nonzero(found) / max(1, np.count_nonzero(seen.all(axis=1)))),
+        float(found.sum() / max(1, int(seen.all(axis=1).sum()))),
         float(np.median(offset[found])),
         float(np.percentile(np.abs(smooth[found]), 95)),
     )
@@ -216,15 +219,16 @@ def _edges(values: npt.NDArray[np.float32], seen: Mask) -> tuple[Floats, Mask]:
         return np.zeros(len(values)), known
     typical = float(np.median(inner[known]))
     level = np.clip(np.percentile(inner, 65, axis=1), 0.6 * typical, 1.5 * typical)
-    dark = values < EDGE_SHARE * level[:, None]
+    bright = BRIGHT_SHARE * float(np.percentile(inner[known], 99))
+    dark = (values < EDGE_SHARE * level[:, None]) | (values > bright)
     lasting = dark[:, : dark.shape[1] - DARK_MM].copy()
     for later in range(1, DARK_MM + 1):
         lasting &= dark[:, later : dark.shape[1] - DARK_MM + later]
     lasting[:, : INWARD_MM - 8] = False
     first = np.argmax(lasting, axis=1)
-    never = ~lasting.any(axis=1)
-    offset = (first - INWARD_MM - 0.5).astype(np.float64)
-    return np.where(never, np.nan, offset), known & ~never
+    found: Mask = np.logical_and(known, lasting.any(axis=1), dtype=bool)
+    offset: Floats = np.where(found, first - INWARD_MM - 0.5, 0.0).astype(np.float64)
+    return offset, found
 
 
 def _smoothed(points: Floats, offset: Floats, found: Mask) -> Floats:
@@ -248,13 +252,13 @@ def _everywhere(
     shape: tuple[int, ...], affine: Affine, points: Floats, values: Floats
 ) -> npt.NDArray[Any]:
     """Spread values on the surface to the whole grid: nearest point, then smoothed."""
-    ijk = np.round(apply_affine(np.linalg.inv(affine), points)).astype(int)
+    to_voxel = np.asarray(np.linalg.inv(affine), dtype=np.float64)
+    ijk = np.rint(apply_affine(to_voxel, points)).astype(int)
     ijk = np.clip(ijk, 0, np.array(shape) - 1)
     total, count = np.zeros(shape), np.zeros(shape)
     np.add.at(total, tuple(ijk.T), values)
     np.add.at(count, tuple(ijk.T), 1)
     field = total / np.maximum(count, 1)
-    nearest = ndimage.distance_transform_edt(
-        count == 0, return_distances=False, return_indices=True
-    )
+    empty: Any = count == 0
+    nearest = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
     return ndimage.gaussian_filter(field[tuple(nearest)], 1.5)

@@ -26,6 +26,9 @@ SEED_DEPTH_MM = 14.0
 REACH_MM = 15.0
 SHADING_MM = 25.0
 LOW_SHARE = 0.5
+BRIGHT_SHARE = 1.25
+"""Brighter than this times nearly all of the deep brain is fat (in T2w the ventricles count)."""
+
 CT_BRAIN = (2.0, 90.0)
 OPENINGS_MM = (4.0, 5.0, 6.0, 7.5)
 APPENDAGE_MM = 4.0
@@ -33,6 +36,9 @@ APPENDAGE_MM = 4.0
 
 BEYOND_MM = 5.0
 MAX_LEAK = 0.01
+MOST_BEYOND = 0.25
+"""A child's skull is thin, so its brain may reach far beyond the atlas' brain on all sides."""
+
 MIN_COVER = 0.6
 MAX_SKIN_TOUCH = 0.05
 
@@ -92,7 +98,7 @@ def find_brain(
     if best is None:
         return OwnBrain(np.zeros(data.shape, bool), False, 0.0, 0.0, 0.0)
     cover, leak, at_skin = _figures(best, depth, body_thin, sizes)
-    plausible = cover >= MIN_COVER and leak <= 4 * MAX_LEAK and at_skin <= MAX_SKIN_TOUCH
+    plausible = cover >= MIN_COVER and leak <= MOST_BEYOND and at_skin <= MAX_SKIN_TOUCH
     return OwnBrain(_back(best, data.shape), plausible, cover, leak, at_skin)
 
 
@@ -128,21 +134,24 @@ def _grown(data: Field, body: Mask, depth: Field, sizes: npt.NDArray[np.float64]
         return None
     tissue = _tissue(data, body, depth, seed, sizes) & body & (depth > -REACH_MM)
     inner = ndimage.distance_transform_edt(tissue, sampling=sizes)
-    result = None
+    tried = []
     for radius in OPENINGS_MM:
         labels, count = ndimage.label(inner > radius)
-        if count == 0:
-            break
         hits = np.bincount(labels[seed], minlength=count + 1)
         hits[0] = 0
         if hits.max() == 0:
             break
         core = labels == int(hits.argmax())
-        result = tissue & (ndimage.distance_transform_edt(~core, sampling=sizes) <= radius + 0.5)
-        leak = _count(result & (depth < -BEYOND_MM)) / max(1, _count(result))
+        near = ndimage.distance_transform_edt(~core, sampling=sizes) <= radius + 0.5
+        leak = _count(tissue & near & (depth < -BEYOND_MM)) / max(1, _count(tissue & near))
+        tried.append((leak, tissue & near))
         if leak <= MAX_LEAK:
             break
-    return None if result is None else _trimmed(ndimage.binary_fill_holes(result), depth, sizes)
+    if not tried:
+        return None
+    least = min(leak for leak, _ in tried)
+    chosen = next(mask for leak, mask in tried if leak <= least + MAX_LEAK)
+    return _trimmed(ndimage.binary_fill_holes(chosen), depth, sizes)
 
 
 def _trimmed(mask: Mask, depth: Field, sizes: npt.NDArray[np.float64]) -> Mask:
@@ -167,7 +176,8 @@ def _tissue(
     level = ndimage.gaussian_filter(data * inside, sigma, truncate=2.5) / np.maximum(weight, 1e-3)
     middle = float(np.median(data[seed]))
     level = np.where(weight > 0.02, level, middle)
-    return data > LOW_SHARE * np.minimum(level, 1.3 * middle)
+    bright = BRIGHT_SHARE * float(np.percentile(data[seed], 99.5))
+    return (data > LOW_SHARE * np.minimum(level, 1.3 * middle)) & (data < bright)
 
 
 def _figures(

@@ -109,6 +109,11 @@ class GateContext:
         return surface.solid(self.before_mean, self.before.affine, self.levels[0])
 
     @cached_property
+    def after_tissue(self) -> npt.NDArray[np.bool_]:
+        """Tissue of the candidate, down to its surface."""
+        return surface.solid(self.after_mean, self.before.affine, self.levels[0])
+
+    @cached_property
     def own_brain(self) -> brain.OwnBrain:
         """Brain found in the original by grey values, and whether it is plausible."""
         return brain.find_brain(

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from anonymi_bids.gates.context import GateContext, finding
-from anonymi_bids.gates.surface import bounding_box, bring, shell, solid, voxel_edges
+from anonymi_bids.gates.surface import bounding_box, bring, shell, voxel_edges
 from anonymi_bids.model import Finding, Image
 
 GATE = "ears_gone"
@@ -17,6 +17,9 @@ Mask = npt.NDArray[np.bool_]
 SEARCH_MM = 8.0
 PINNA_MM = 6.0
 MIN_SKIN_ML = 0.2
+MIN_PINNA_ML = 1.0
+MAX_VOXEL_MM = 3.0
+"""In thicker slices a ball of `PINNA_MM` tells no ear from the rounding of the head."""
 
 
 def check(ctx: GateContext) -> Finding:
@@ -68,12 +71,14 @@ def ear_left(ctx: GateContext, ear: Image) -> float | None:
         return None
     box = bounding_box(search, int(np.ceil(20 / voxel_edges(affine).min())))
     body = ctx.tissue[box]
-    pinna = _sticking_out(body, affine) & search[box]
-    skin = shell(body, affine) & (pinna | (near[box] > 49.9))
+    fine = float(voxel_edges(affine).max()) <= MAX_VOXEL_MM
+    pinna = _sticking_out(body, affine) & search[box] if fine else np.zeros(body.shape, bool)
     unit = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+    seen = np.count_nonzero(pinna) * unit >= MIN_PINNA_ML
+    skin = shell(body, affine) & (pinna if seen else near[box] > 49.9)
     if np.count_nonzero(skin) * unit < MIN_SKIN_ML:
         return None
-    new_body = solid(ctx.after_mean, affine, ctx.levels[0])[box]
+    new_body = ctx.after_tissue[box]
     left = skin & (~ctx.changes.most_volumes[box] | new_body)
     return float(np.count_nonzero(left) / np.count_nonzero(skin))
 

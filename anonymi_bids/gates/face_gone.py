@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from anonymi_bids.gates import place
 from anonymi_bids.gates.context import GateContext, finding
 from anonymi_bids.gates.surface import bounding_box, head_coordinate, shell, solid, voxel_edges
 from anonymi_bids.model import Finding
@@ -18,6 +19,7 @@ Mask = npt.NDArray[np.bool_]
 
 THIRDS = ("brow and eyes", "nose", "mouth and chin")
 MARGIN_MM = 2.0
+NEAR_SKIN_MM = 5.0
 MIN_SKIN_ML = 0.5
 """Less skin of the window than this in the field of view counts as no face."""
 
@@ -104,18 +106,24 @@ def measure(ctx: GateContext, level: float) -> SkinLeft:
     shape = ctx.before.shape[:3]
     to_atlas = np.linalg.inv(ctx.atlas_to_image) @ affine
     body = ctx.tissue if level == ctx.levels[0] else solid(ctx.before_mean, affine, level)
-    z = head_coordinate(shape, to_atlas, 2)
-    top = float(ctx.atlas.landmarks["brow"][2]) - MARGIN_MM
-    bottom = float(ctx.atlas.landmarks["chin"][2])
-    window = (z < top) & (z > bottom)
-    window &= head_coordinate(shape, to_atlas, 1) > MARGIN_MM
+    atlas_y = head_coordinate(shape, to_atlas, 1)
+    atlas_z = head_coordinate(shape, to_atlas, 2)
+    z = place.up(atlas_y, atlas_z)
+    top = place.brow_height(ctx.tissue, to_atlas, ctx.atlas.landmarks)[0] - MARGIN_MM
+    chin = ctx.atlas.landmarks["chin"]
+    bottom = float(place.up(chin[1], chin[2]))
+    window = (z < top) & (z > bottom) & (place.forward(atlas_y, atlas_z) > MARGIN_MM)
     skin = shell(body, affine) & window
+    if level != ctx.levels[0]:
+        # Where the signal fades inside the head the higher level finds edges that are no skin.
+        skin &= shell(ctx.tissue, affine, NEAR_SKIN_MM) | ~ctx.tissue
     unit = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
     n_skin = int(np.count_nonzero(skin))
     if n_skin * unit < MIN_SKIN_ML:
         nothing = (float("nan"),) * 3
         return SkinLeft(0.0, nothing, nothing, n_skin * unit)
-    new_body = solid(ctx.after_mean, affine, level)
+    low = level == ctx.levels[0]
+    new_body = ctx.after_tissue if low else solid(ctx.after_mean, affine, level)
     left = skin & (~ctx.changes.most_volumes | new_body)
     distance = _distance(skin, new_body, affine)
     edges = np.linspace(top, bottom, 4)

@@ -12,7 +12,13 @@ Affine = npt.NDArray[np.float64]
 CT_LEVELS = (-500.0, -300.0)
 SHELL_MM = 2.5
 BALL_MM = 5.0
+SMALL_AIR = 0.05
+"""Pieces of air smaller than this share of the largest are cavities."""
+
 THIN_MM = 2.0
+SMOOTHED_MM = 2.2
+"""Across thicker voxels nothing is smoothed."""
+
 BORDER_VOXELS = 3
 
 
@@ -59,11 +65,12 @@ def air_levels(data: npt.NDArray[np.float32]) -> tuple[float, float]:
 def solid(data: npt.NDArray[np.float32], affine: Affine, level: float) -> Mask:
     """Head with everything that outer air cannot reach, (I, J, K) bool.
 
-    Outer air is where a ball of `BALL_MM` radius can go from outside the field of view; so
+    Outer air is where a ball of `BALL_MM` radius has room, but for small pieces of it; so
     nostrils, ear canals, sinuses and dark bone do not count as surface.
     """
-    above = ndimage.uniform_filter(data, 3) > level
-    wide = ndimage.binary_opening(above, iterations=1)
+    thin = voxel_edges(affine) < SMOOTHED_MM
+    above = ndimage.uniform_filter(data, [3 if small else 1 for small in thin]) > level
+    wide = ndimage.binary_opening(above, _cross(thin))
     labels, count = ndimage.label(wide)
     if count == 0:
         return np.zeros(data.shape, bool)
@@ -75,21 +82,31 @@ def solid(data: npt.NDArray[np.float32], affine: Affine, level: float) -> Mask:
     return ~ndimage.binary_dilation(outer, iterations=4, mask=~body)
 
 
+def _cross(axes: npt.NDArray[np.bool_]) -> Mask:
+    """Neighbours along some of the axes."""
+    cross = ndimage.generate_binary_structure(3, 1)
+    for axis in np.flatnonzero(~axes):
+        cross[tuple([0, 2] if other == axis else slice(None) for other in range(3))] = False
+    return cross
+
+
 def thinning(affine: Affine, spacing_mm: float = THIN_MM) -> npt.NDArray[np.int_]:
     """Every how many voxels a grid of about `spacing_mm` has one, (3,)."""
     return np.maximum(1, np.round(spacing_mm / voxel_edges(affine))).astype(int)
 
 
 def _reached(body: Mask, affine: Affine) -> Mask:
-    """Air that a ball reaches from outside the field of view, on the thinned grid."""
+    """Air that a ball can fill, on the thinned grid; not airways that the border cuts open."""
     steps = thinning(affine)
     thin = body[:: steps[0], :: steps[1], :: steps[2]]
     sizes = voxel_edges(affine) * steps
     pad = [(int(n), int(n)) for n in np.ceil(2 * BALL_MM / sizes) + 1]
-    padded = np.pad(thin, pad)
+    padded = np.pad(thin, pad, mode="edge")
     centres = ndimage.distance_transform_edt(~padded, sampling=sizes) > BALL_MM
     labels, _ = ndimage.label(centres)
-    outside = labels == labels[0, 0, 0]
+    counts = np.bincount(labels.ravel())
+    counts[0] = 0
+    outside = (counts >= SMALL_AIR * counts.max())[labels] & centres
     reached = ndimage.distance_transform_edt(~outside, sampling=sizes) <= BALL_MM
     return reached[tuple(slice(low, -high) for low, high in pad)]
 
