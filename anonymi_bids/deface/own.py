@@ -214,7 +214,7 @@ def _profiles(
 def _edges(values: npt.NDArray[np.float32], seen: Mask) -> tuple[Floats, Mask]:
     """Where each profile leaves the brain (mm, positive outward), and whether it does."""
     inner = values[:, : INWARD_MM - 3]
-    known = seen[:, : INWARD_MM - 3].all(axis=1)
+    known = np.atleast_1d(seen[:, : INWARD_MM - 3].all(axis=1))
     if not known.any():
         return np.zeros(len(values)), known
     typical = float(np.median(inner[known]))
@@ -226,7 +226,7 @@ def _edges(values: npt.NDArray[np.float32], seen: Mask) -> tuple[Floats, Mask]:
         lasting &= dark[:, later : dark.shape[1] - DARK_MM + later]
     lasting[:, : INWARD_MM - 8] = False
     first = np.argmax(lasting, axis=1)
-    found: Mask = np.logical_and(known, lasting.any(axis=1), dtype=bool)
+    found = known & np.atleast_1d(lasting.any(axis=1))
     offset: Floats = np.where(found, first - INWARD_MM - 0.5, 0.0).astype(np.float64)
     return offset, found
 
