@@ -101,7 +101,7 @@ def _rows(
     """Slices side by side, renders side by side."""
     tiles = [_slice(image, frame, limits, outlined, colour, *place) for place in SLICES]
     share = surface(image)
-    extent = ((-105.0, 105.0), (LOW[2], HIGH[2]), (-60.0, 165.0))
+    extent = ((-115.0, 135.0), (LOW[2], HIGH[2]), (-60.0, 165.0))
     views = []
     for azimuth, elevation in VIEWS:
         direction = view_direction(azimuth, elevation)
