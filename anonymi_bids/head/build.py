@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +47,7 @@ HEADS: dict[str, frozenset[int]] = {
 }
 """Label heads that the atlas is made from, and the labels each may vote for."""
 
-DEFORM_MM = (4.0, 2.5)
+DEFORM_MM = (4.0,)
 """Voxel sizes of the deformable rounds."""
 ALIGN_MM = 2.0
 """Label heads are thinned to this voxel size for registration."""
@@ -172,21 +171,24 @@ def average_heads(
     shape = fields[0].shape[:3]
     votes = np.zeros((10, *shape), np.float32)
     voters = np.zeros(10, np.float32)
-    outside: npt.NDArray[Any] = np.zeros(shape, np.float32)
-    brain: npt.NDArray[Any] = np.zeros(shape, np.float32)
+    outside = np.zeros(shape, np.float32)
+    brain = np.zeros(shape, np.float32)
     for head, field in zip(heads, fields, strict=True):
-        outside += _sample(head.labels.data == 0, head.labels.affine, field, cval=1.0)
-        brain += _sample(np.isin(head.labels.data, BRAIN), head.labels.affine, field)
+        index = np.moveaxis(apply_affine(inverse(head.labels.affine), field), -1, 0)
+        outside += _sample(head.labels.data == 0, index, cval=1.0)
+        brain += _sample(np.isin(head.labels.data, BRAIN), index)
         for label in sorted(head.knows):
             drawn = head.labels.data == label
             if label == 5:
                 drawn |= head.labels.data == 8
-            votes[label] += _sample(drawn, head.labels.affine, field)
+            votes[label] += _sample(drawn, index)
             voters[label] += 1
     votes /= np.maximum(voters, 1).reshape(-1, 1, 1, 1)
-    outside, brain = outside / len(heads), brain / len(heads)
+    outside /= len(heads)
+    brain /= len(heads)
     if mirrored:
-        votes, outside, brain = [(v + v[..., ::-1, :, :]) / 2 for v in (votes, outside, brain)]
+        for values in (votes, outside, brain):
+            values[...] = (values + values[..., ::-1, :, :]) / 2
     return Average(Image(_decide(votes, outside, brain), affine), 1 - outside, brain)
 
 
@@ -209,10 +211,10 @@ def build_average(
     coarse = 3.0
     average = _first_average(thin, coarse)
     motions = [np.eye(4)] * len(heads)
-    for _ in range(2):
-        motions = _align(thin, average, motions, 4.0)
+    for spacing, rigid in ((6.0, True), (5.0, False)):
+        motions = _align(thin, average, motions, spacing, rigid=rigid)
         average = average_heads(thin, _affine_fields(motions, coarse), working_grid(coarse)[0])
-    fields = _affine_fields(motions, spacing_mm)
+    fields = [] if deform_mm else _affine_fields(motions, spacing_mm)
     for step in deform_mm:
         fields = _deform_round(thin, average, motions, step)
         average = average_heads(thin, fields, working_grid(step)[0])
@@ -255,17 +257,24 @@ def _first_average(heads: list[Head], spacing_mm: float) -> Average:
 
 
 def _align(
-    heads: list[Head], average: Average, motions: list[Affine], spacing_mm: float
+    heads: list[Head],
+    average: Average,
+    motions: list[Affine],
+    spacing_mm: float,
+    *,
+    rigid: bool,
 ) -> list[Affine]:
     """Affine maps average → head, corrected so that their mean is a rigid motion."""
     fixed = channels(average.labels, TISSUES | {4})[2]
     found = []
     for head, start in zip(heads, motions, strict=True):
         moving = channels(head.labels, head.knows)[2]
-        motion = register(fixed, moving, kind="rigid", start=inverse(start), spacing_mm=6.0)
-        motion = register(
-            fixed, moving, kind="affine", start=motion.moving_to_fixed, spacing_mm=spacing_mm
-        )
+        guess = inverse(start)
+        if rigid:
+            guess = register(
+                fixed, moving, kind="rigid", start=guess, spacing_mm=spacing_mm
+            ).moving_to_fixed
+        motion = register(fixed, moving, kind="affine", start=guess, spacing_mm=spacing_mm)
         found.append(inverse(motion.moving_to_fixed))
     # Size and shape of the average: mean of what is left when each head's rotation is taken out.
     shapes = []
@@ -304,7 +313,7 @@ def _deform_round(
             )
             for picture in channels(head.labels, head.knows)
         ]
-        warps.append(deform(fixed, moving, iterations=(40, 30, 12)))
+        warps.append(deform(fixed, moving, iterations=(30, 20, 8)))
     mean = np.mean(warps, axis=0)
     mean = (mean + mean[::-1] * np.array([-1, 1, 1], np.float32)) / 2
     back = _invert(mean, affine)
@@ -336,10 +345,9 @@ def _points(affine: Affine, shape: tuple[int, ...], motion: Affine) -> Field:
 
 
 def _sample(
-    data: npt.NDArray[Any], affine: Affine, places: Field, *, cval: float = 0.0
+    mask: npt.NDArray[np.bool_], index: npt.NDArray[np.float64], *, cval: float = 0.0
 ) -> npt.NDArray[np.float32]:
-    index = np.moveaxis(apply_affine(inverse(affine), places), -1, 0)
-    smooth = ndimage.gaussian_filter(data.astype(np.float32), 0.5)
+    smooth = ndimage.gaussian_filter(mask.astype(np.float32), 0.5, truncate=2.5)
     return ndimage.map_coordinates(smooth, index, order=1, cval=cval)
 
 

@@ -14,7 +14,7 @@ from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.model import HeadStatus, Image
 
 GRID_MM = 3.0
-SCORE_RAMP = (0.70, 0.82)
+SCORE_RAMP = (0.74, 0.84)
 DICE_RAMP = (0.80, 0.90)
 STRETCH_LOW_RAMP = (0.74, 0.84)
 STRETCH_HIGH_RAMP = (1.20, 1.32)

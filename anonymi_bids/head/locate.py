@@ -1,7 +1,7 @@
 """Find the head in a scan of any contrast, orientation, resolution and field of view.
 
 Three stages, from coarse to fine: brute force on a few thousand points
-(`anonymi_bids.head.search`), an affine registration at 4 mm and one at 2.5 mm
+(`anonymi_bids.head.search`), an affine registration at 5 mm and one at 3 mm
 (`anonymi_bids.head.register`). What was found is then measured and judged
 (`anonymi_bids.head.judge`).
 """
@@ -35,7 +35,8 @@ from anonymi_bids.head.search import (
 from anonymi_bids.model import HeadFit, Image
 
 WORK_MM = 2.5
-STAGES_MM = (4.0, 2.5)
+STAGES = ((5.0, (60, 40)), (3.0, (10,)))
+"""Voxel size in mm and iterations of each fine registration."""
 CT_WINDOW_HU = (-200.0, 300.0)
 SURE_SCORE = 0.88
 """A search score below this also tries headers that name the axes wrongly."""
@@ -157,7 +158,7 @@ def _refine(prepared: Prepared, painted: Image, start: Affine, seed: int) -> tup
     scan, mask = _cropped(prepared)
     near = dilate_mm(mask, scan.affine, ROUND_MM)
     best, metric = start, similarity(scan, painted, start, near)
-    for spacing in STAGES_MM:
+    for spacing, iterations in STAGES:
         try:
             found = register(
                 scan,
@@ -167,7 +168,7 @@ def _refine(prepared: Prepared, painted: Image, start: Affine, seed: int) -> tup
                 spacing_mm=spacing,
                 fixed_mask=near,
                 seed=seed,
-                iterations=(40, 20) if spacing > 3 else (15,),
+                iterations=iterations,
             )
         except RegistrationFailed:
             break

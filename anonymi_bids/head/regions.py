@@ -23,9 +23,9 @@ EXTENT_MM = ((-120.0, 120.0), (-130.5, 166.5), (-117.0, 160.5))
 """Extent of the atlas round the midpoint of the preauricular points: wide air in front and beside,
 short neck below."""
 
-PREAURICULAR_FROM_BRAIN_MM = (17.0, -48.0)
-"""y and z of the preauricular points from the centre of the brain, picked by eye on the average
-(just in front of the tragus); x follows from the skin."""
+PREAURICULAR_FROM_BRAIN_MM = (17.0, -54.0)
+"""y and z of the preauricular points from the centre of the brain, mean of the points picked by eye
+on the ears of the eight heads (just in front of the tragus); x follows from the skin."""
 
 BROW_MARGIN_MM = 6.0
 """The face region reaches this far above the brow."""
@@ -167,8 +167,8 @@ def ear_region(head: Mask, affine: Affine) -> Mask:
     axes = [affine[i, 3] + affine[i, i] * np.arange(n) for i, n in enumerate(head.shape)]
     window = (
         (axes[0] > 50).reshape(-1, 1, 1)
-        & ((axes[1] > -52) & (axes[1] < 6)).reshape(1, -1, 1)
-        & ((axes[2] > -42) & (axes[2] < 42)).reshape(1, 1, -1)
+        & ((axes[1] > -55) & (axes[1] < 8)).reshape(1, -1, 1)
+        & ((axes[2] > -46) & (axes[2] < 48)).reshape(1, 1, -1)
     )
     inner = np.flip(np.maximum.accumulate(np.flip(wall, 0), axis=0), 0)
     return window & ~inner

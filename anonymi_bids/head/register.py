@@ -23,6 +23,10 @@ from anonymi_bids.errors import RegistrationFailed
 from anonymi_bids.model import Image
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_SHARE_TOO_LITTLE = (
+    "Two images could not be registered because they share too little; check that both show the "
+    "same head."
+)
 _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 
 
@@ -136,12 +140,12 @@ def register(
             )
             matrix = _read_matrix(ants, result["fwdtransforms"][0])
         except (RuntimeError, ValueError, OSError, IndexError) as error:
-            raise RegistrationFailed(
-                "Two images could not be registered because they share too little; check that "
-                "both show the same head."
-            ) from error
+            raise RegistrationFailed(_SHARE_TOO_LITTLE) from error
     moving_to_fixed = LPS @ np.linalg.inv(matrix) @ LPS
-    return Registration(moving_to_fixed, similarity(still, mover, moving_to_fixed, inside))
+    metric = similarity(still, mover, moving_to_fixed, inside)
+    if metric == 0:
+        raise RegistrationFailed(_SHARE_TOO_LITTLE)
+    return Registration(moving_to_fixed, metric)
 
 
 def similarity(
