@@ -15,6 +15,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from anonymi_bids.core.pseudonym import seed_for
 from anonymi_bids.errors import ImageError
 from anonymi_bids.interfaces.base import EvidenceInputSpec, EvidenceStep
 from anonymi_bids.io.images import open_scan, read_image
@@ -23,6 +24,11 @@ from anonymi_bids.model import Carry, HeadFit
 
 MAX_TRIES = 3
 """Images of a session that are tried as reference before its head counts as not found."""
+
+
+def _ants_seed(seed: str) -> int:
+    """Seed for registrations, which take 31 bits only."""
+    return seed_for(int(seed), "registration", "") % 2**31
 
 
 class FindHeadInputSpec(BaseInterfaceInputSpec):
@@ -47,7 +53,8 @@ class FindHead(SimpleInterface):
 
     def _run_interface(self, runtime: Any) -> Any:
         session = session_from(read_json(self.inputs.session_file))
-        head = _find_session_head(session, int(self.inputs.seed), self.inputs.min_confidence)
+        seed = _ants_seed(self.inputs.seed)
+        head = _find_session_head(session, seed, self.inputs.min_confidence)
         target = Path(runtime.cwd) / "head.json"
         write_record(target, head)
         self._results["head_file"] = os.fspath(target)
@@ -110,7 +117,7 @@ class CarryRegion(EvidenceStep):
         scan = open_scan(evidence["source"])
         if head.get("fit") is None:
             image = read_image(scan.path)
-            return self._on_its_own(image, None, int(self.inputs.seed))
+            return self._on_its_own(image, None, _ants_seed(self.inputs.seed))
         fit = fit_from(head["fit"])
         if fit.status in ("no_head", "stripped"):
             return {"failure": fit.sentence, "fit": head["fit"]}
@@ -123,7 +130,7 @@ class CarryRegion(EvidenceStep):
         from anonymi_bids.deface.carry import carry
         from anonymi_bids.head.atlas import load_atlas
 
-        seed = int(self.inputs.seed)
+        seed = _ants_seed(self.inputs.seed)
         carried = carry(reference, image, fit, load_atlas(), seed=seed)
         if carried.accepted and carried.agreement >= self.inputs.min_agreement:
             return _placed(fit, carried, carried.reference_to_image @ fit.atlas_to_image)
