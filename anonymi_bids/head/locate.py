@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from anonymi_bids.core.grid import Affine, voxel_sizes
+from anonymi_bids.core.grid import Affine, resample, voxel_sizes
 from anonymi_bids.core.mask import air_threshold, dilate_mm, head_mask, is_ct
 from anonymi_bids.core.register import inverse, take_apart
 from anonymi_bids.errors import NotAHead, RegistrationFailed
@@ -44,6 +44,8 @@ HEADER_LEAD = 0.02
 """A header is distrusted only if another naming of its axes scores better by this."""
 ROUND_MM = 12.0
 """Registration looks at the head and this much of the air round it."""
+MIN_VOXELS = 150
+"""A tissue seen in fewer voxels of 3 mm is painted like soft tissue."""
 STRETCH = (0.72, 1.35)
 """An affine map with stretches (atlas → image) beyond this is no head; the search's is kept."""
 STRIPPED_LEAD = 0.004
@@ -96,11 +98,7 @@ def find_head(image: Image, atlas: Atlas, *, seed: int = 0) -> HeadFit:
     stripped = polish(probe, stripped_target, inverse(guess.atlas_to_image))
     without_skull = stripped.score > guess.score + STRIPPED_LEAD
     start = stripped if without_skull else guess
-    painted = atlas.painted
-    if without_skull:
-        bare = np.where(atlas.brain.data, painted.data, np.float32(0))
-        painted = Image(bare, painted.affine)
-    matrix, metric = _refine(prepared, painted, start.atlas_to_image, seed)
+    matrix, metric = _refine(prepared, atlas, start.atlas_to_image, seed, brain_only=without_skull)
     stretches, angle = take_apart(matrix)[1:]
     figures = {
         "score": guess.score,
@@ -153,12 +151,16 @@ def _best_guess(probe: Probe, atlas: Atlas) -> tuple[Guess, Target]:
     return best, target
 
 
-def _refine(prepared: Prepared, painted: Image, start: Affine, seed: int) -> tuple[Affine, float]:
+def _refine(
+    prepared: Prepared, atlas: Atlas, start: Affine, seed: int, *, brain_only: bool
+) -> tuple[Affine, float]:
     """Affine registration from coarse to fine; keeps the start where that does not help."""
     scan, mask = _cropped(prepared)
     near = dilate_mm(mask, scan.affine, ROUND_MM)
-    best, metric = start, similarity(scan, painted, start, near)
+    best = start
+    painted = repaint(atlas, scan, best, brain_only=brain_only)
     for spacing, iterations in STAGES:
+        metric = similarity(scan, painted, best, near)
         try:
             found = register(
                 scan,
@@ -175,8 +177,54 @@ def _refine(prepared: Prepared, painted: Image, start: Affine, seed: int) -> tup
         stretches = take_apart(found.moving_to_fixed)[1]
         value = similarity(scan, painted, found.moving_to_fixed, near)
         if STRETCH[0] <= stretches[0] and stretches[-1] <= STRETCH[1] and value >= metric - 0.005:
-            best, metric = found.moving_to_fixed, value
-    return best, metric
+            best = found.moving_to_fixed
+            painted = repaint(atlas, scan, best, brain_only=brain_only)
+    return best, similarity(scan, painted, best, near)
+
+
+def repaint(atlas: Atlas, scan: Image, atlas_to_image: Affine, *, brain_only: bool) -> Image:
+    """Paint the atlas with what the scan itself shows in each tissue, whatever its contrast.
+
+    Parameters
+    ----------
+    atlas : Atlas
+    scan : Image
+    atlas_to_image : (4, 4) ndarray
+        Where the atlas lies by now.
+    brain_only : bool
+        Leave out all beyond the brain.
+
+    Returns
+    -------
+    Image
+        float32, on the grid of the atlas.
+    """
+    labels = atlas.labels.data[::2, ::2, ::2]
+    affine = atlas.labels.affine @ np.diag([2.0, 2.0, 2.0, 1.0])
+    shape = (labels.shape[0], labels.shape[1], labels.shape[2])
+    values = resample(
+        scan.data,
+        scan.affine,
+        affine,
+        shape,
+        source_to_target=inverse(atlas_to_image),
+        cval=np.nan,
+    )
+    seen = np.isfinite(values)
+    air = float(np.percentile(scan.data, 2))
+    signal = np.full(10, air, np.float32)
+    soft = values[seen & (labels == 5)]
+    for label in range(1, 8):
+        found = values[seen & (labels == label)]
+        if found.size >= MIN_VOXELS:
+            signal[label] = np.median(found)
+        elif label != 7 and soft.size:
+            signal[label] = np.median(soft)
+    signal[8] = signal[5]
+    painted = signal[atlas.labels.data]
+    if brain_only:
+        painted = np.where(atlas.brain.data, painted, np.float32(air))
+    return Image(ndimage.gaussian_filter(painted, 0.6), atlas.labels.affine)
 
 
 def _cropped(prepared: Prepared) -> tuple[Image, npt.NDArray[np.bool_]]:

@@ -24,7 +24,7 @@ EXTENT_MM = ((-120.0, 120.0), (-130.5, 166.5), (-117.0, 160.5))
 short neck below."""
 
 PREAURICULAR_FROM_BRAIN_MM = (17.0, -54.0)
-"""y and z of the preauricular points from the centre of the brain, mean of the points picked by eye
+"""y and z of the preauricular points from the centre of the brain: mean of points picked by eye
 on the ears of the eight heads (just in front of the tragus); x follows from the skin."""
 
 BROW_MARGIN_MM = 6.0
