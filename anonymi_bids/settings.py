@@ -86,7 +86,11 @@ class GateSettings:
     min_carry_agreement : float
         Below it the region was not carried well enough to another image.
     max_brain_changed_ml : float
-        Changed voxels allowed within an independent brain mask, ml.
+        Changed voxels allowed within the atlas' brain and CSF, ml.
+    max_own_brain_changed_ml : float
+        The same for the brain found by grey values, which is less exact: beside the eyes and the
+        skull base it takes in dura and sinus. Cuts through real brain seen in other tools were
+        4 to 128 ml.
     max_skin_left : float
         Share of the own skin allowed to be left in the face window.
     max_ear_left : float
@@ -102,9 +106,10 @@ class GateSettings:
     min_head_confidence: float = 0.5
     min_carry_agreement: float = 0.5
     max_brain_changed_ml: float = 0.0
-    max_skin_left: float = 0.05
-    max_ear_left: float = 0.10
-    max_skin_left_third: float = 0.10
+    max_own_brain_changed_ml: float = 0.5
+    max_skin_left: float = 0.08
+    max_ear_left: float = 0.20
+    max_skin_left_third: float = 0.20
     min_face_depth_mm: float = 4.0
     max_vault_offset_mm: float = 10.0
 
@@ -119,7 +124,8 @@ class GateSettings:
             _check_range(f"gates.{name}", getattr(self, name), 0, 1)
         for name in ("min_face_depth_mm", "max_vault_offset_mm"):
             _check_range(f"gates.{name}", getattr(self, name), 0, 100)
-        _check_range("gates.max_brain_changed_ml", self.max_brain_changed_ml, 0, 100)
+        for name in ("max_brain_changed_ml", "max_own_brain_changed_ml"):
+            _check_range(f"gates.{name}", getattr(self, name), 0, 100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

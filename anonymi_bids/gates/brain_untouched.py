@@ -39,22 +39,25 @@ def check(ctx: GateContext) -> Finding:
     in_atlas = float(np.count_nonzero(changed & by_atlas)) * unit
     in_own = float(np.count_nonzero(changed & _interior(own.mask, changed, ctx.before.affine)))
     in_own *= unit
-    worst = max(in_atlas, in_own)
-    if worst > limit:
+    own_limit = ctx.settings.max_own_brain_changed_ml
+    by_own = in_own > own_limit
+    figure, held = (in_own, own_limit) if by_own else (in_atlas, limit)
+    measured = f"{in_atlas:.2f} ml by the atlas, {in_own:.2f} ml by grey values"
+    if by_own or in_atlas > limit:
         return finding(
             GATE,
             "failed",
-            f"The removed region reaches into the brain: {in_atlas:.2f} ml by the atlas, "
-            f"{in_own:.2f} ml by grey values ({limit:.2f} ml are allowed); look at the image.",
-            figure=worst,
-            limit=limit,
+            f"The removed region reaches into the brain: {measured} ({limit:.2f} and "
+            f"{own_limit:.2f} ml are allowed); look at the image.",
+            figure=figure,
+            limit=held,
         )
     return finding(
         GATE,
         "passed",
-        "No voxel of brain or CSF differs, by the atlas and by grey values.",
-        figure=worst,
-        limit=limit,
+        f"Brain and CSF are untouched: {measured} differ.",
+        figure=figure,
+        limit=held,
     )
 
 
