@@ -18,6 +18,10 @@ SEARCH_MM = 8.0
 PINNA_MM = 6.0
 MIN_SKIN_ML = 0.2
 MIN_PINNA_ML = 1.0
+BORDER_MM = 8.0
+"""Nearer to the border of the field of view, where the head is cut open, no skin is judged: ear
+canal and mastoid lie open there and look like skin."""
+
 MAX_VOXEL_MM = 3.0
 """In thicker slices a ball of `PINNA_MM` tells no ear from the rounding of the head."""
 
@@ -76,11 +80,20 @@ def ear_left(ctx: GateContext, ear: Image) -> float | None:
     unit = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
     seen = np.count_nonzero(pinna) * unit >= MIN_PINNA_ML
     skin = shell(body, affine) & (pinna if seen else near[box] > 49.9)
+    skin &= _inside_view(shape, affine)[box]
     if np.count_nonzero(skin) * unit < MIN_SKIN_ML:
         return None
     new_body = ctx.after_tissue[box]
     left = skin & (~ctx.changes.most_volumes[box] | new_body)
     return float(np.count_nonzero(left) / np.count_nonzero(skin))
+
+
+def _inside_view(shape: tuple[int, ...], affine: npt.NDArray[np.float64]) -> Mask:
+    """Voxels farther than `BORDER_MM` from the border of the field of view."""
+    inside = np.zeros(shape, bool)
+    widths = np.ceil(BORDER_MM / voxel_edges(affine)).astype(int)
+    inside[tuple(slice(n, size - n) for n, size in zip(widths, shape, strict=True))] = True
+    return inside
 
 
 def _sticking_out(body: Mask, affine: npt.NDArray[np.float64]) -> Mask:
