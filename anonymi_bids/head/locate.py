@@ -35,7 +35,7 @@ from anonymi_bids.head.search import (
 from anonymi_bids.model import HeadFit, Image
 
 WORK_MM = 2.5
-STAGES = ((5.0, (60, 40)), (3.0, (10,)))
+STAGES = ((5.0, (50, 40)), (3.0, (12,)))
 """Voxel size in mm and iterations of each fine registration."""
 CT_WINDOW_HU = (-200.0, 300.0)
 SURE_SCORE = 0.88

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from anonymi_bids.cli.atlas import main
 from anonymi_bids.core.grid import apply_affine
 from anonymi_bids.errors import InputError
 from anonymi_bids.head import build, regions
@@ -137,3 +138,9 @@ def test_face_region_follows_the_landmarks() -> None:
 def test_a_missing_head_is_named(tmp_path) -> None:
     with pytest.raises(InputError, match="mghangel001_dseg"):
         build.read_heads(tmp_path)
+
+
+def test_the_command_says_what_is_missing_and_returns_2(tmp_path, capsys) -> None:
+    assert main([str(tmp_path), str(tmp_path / "out")]) == 2
+    assert "mghangel001_dseg" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
