@@ -46,6 +46,7 @@ BELOW_CHIN_MM = 35.0
 BEHIND_EARS_MM = 6.0
 EAR_MARGIN_MM = 5.0
 EAR_DEPTH_MM = 8.0
+FINE_VOXEL_MM = 1.5
 EAR_SEARCH_MM = 14.0
 PINNA_HALF_MM = 7.0
 AIR_DISTANCE_MM = 8.0
@@ -280,7 +281,9 @@ def _far_air(head: Mask, affine: Affine) -> Mask:
 def _ear_region(ear: Image, places: _Places, head: Mask, depth: Field, affine: Affine) -> Mask:
     """One ear with margin, what sticks out of the own head near it, and the air outside it."""
     distance = places.distance_to(ear.data, ear.affine)
-    region = (distance <= EAR_MARGIN_MM) & (depth < EAR_DEPTH_MM)
+    # A thick slice shows an ear smeared over its whole thickness.
+    slack = max(0.0, float(voxel_sizes(affine).max()) - FINE_VOXEL_MM)
+    region = (distance <= EAR_MARGIN_MM + slack) & (depth < EAR_DEPTH_MM + slack)
     near = distance < EAR_SEARCH_MM
     if not near.any():
         return region

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from anonymi_bids.gates.context import GateContext, finding
-from anonymi_bids.gates.surface import bounding_box, bring, shell, voxel_edges
+from anonymi_bids.gates.surface import bounding_box, bring, inside_view, shell, voxel_edges
 from anonymi_bids.model import Finding, Image
 
 GATE = "ears_gone"
@@ -80,20 +80,12 @@ def ear_left(ctx: GateContext, ear: Image) -> float | None:
     unit = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
     seen = np.count_nonzero(pinna) * unit >= MIN_PINNA_ML
     skin = shell(body, affine) & (pinna if seen else near[box] > 49.9)
-    skin &= _inside_view(shape, affine)[box]
+    skin &= inside_view(shape, affine, BORDER_MM)[box]
     if np.count_nonzero(skin) * unit < MIN_SKIN_ML:
         return None
     new_body = ctx.after_tissue[box]
     left = skin & (~ctx.changes.most_volumes[box] | new_body)
     return float(np.count_nonzero(left) / np.count_nonzero(skin))
-
-
-def _inside_view(shape: tuple[int, ...], affine: npt.NDArray[np.float64]) -> Mask:
-    """Voxels farther than `BORDER_MM` from the border of the field of view."""
-    inside = np.zeros(shape, bool)
-    widths = np.ceil(BORDER_MM / voxel_edges(affine)).astype(int)
-    inside[tuple(slice(n, size - n) for n, size in zip(widths, shape, strict=True))] = True
-    return inside
 
 
 def _sticking_out(body: Mask, affine: npt.NDArray[np.float64]) -> Mask:

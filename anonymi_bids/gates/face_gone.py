@@ -10,7 +10,14 @@ from scipy import ndimage
 
 from anonymi_bids.gates import place
 from anonymi_bids.gates.context import GateContext, finding
-from anonymi_bids.gates.surface import bounding_box, head_coordinate, shell, solid, voxel_edges
+from anonymi_bids.gates.surface import (
+    bounding_box,
+    head_coordinate,
+    inside_view,
+    shell,
+    solid,
+    voxel_edges,
+)
 from anonymi_bids.model import Finding
 
 GATE = "face_gone"
@@ -19,6 +26,9 @@ Mask = npt.NDArray[np.bool_]
 
 THIRDS = ("brow and eyes", "nose", "mouth and chin")
 MARGIN_MM = 2.0
+BORDER_MM = 6.0
+"""Nearer to the border of the field of view, where the nose is cut open, no skin is judged."""
+
 NEAR_SKIN_MM = 5.0
 MIN_SKIN_ML = 0.5
 """Less skin of the window than this in the field of view counts as no face."""
@@ -113,7 +123,7 @@ def measure(ctx: GateContext, level: float) -> SkinLeft:
     chin = ctx.atlas.landmarks["chin"]
     bottom = float(place.up(chin[1], chin[2]))
     window = (z < top) & (z > bottom) & (place.forward(atlas_y, atlas_z) > MARGIN_MM)
-    skin = shell(body, affine) & window
+    skin = shell(body, affine) & window & inside_view(shape, affine, BORDER_MM)
     if level != ctx.levels[0]:
         # Where the signal fades inside the head the higher level finds edges that are no skin.
         skin &= shell(ctx.tissue, affine, NEAR_SKIN_MM) | ~ctx.tissue

@@ -130,6 +130,14 @@ def shell(body: Mask, affine: Affine, thickness_mm: float = SHELL_MM) -> Mask:
     return result
 
 
+def inside_view(shape: tuple[int, ...], affine: Affine, border_mm: float) -> Mask:
+    """Voxels farther than `border_mm` from the border of the field of view, (I, J, K) bool."""
+    inside = np.zeros(shape, bool)
+    widths = np.ceil(border_mm / voxel_edges(affine)).astype(int)
+    inside[tuple(slice(n, size - n) for n, size in zip(widths, shape, strict=True))] = True
+    return inside
+
+
 def bounding_box(mask: Mask, margin: int) -> tuple[slice, ...]:
     """Slices around the True voxels of a mask, grown by a margin; everything if it is empty."""
     if not mask.any():
