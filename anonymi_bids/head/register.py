@@ -117,14 +117,32 @@ def register(
     if moving_mask is not None:
         drawn = _coarse_mask(moving_mask, moving.affine, mover).astype(np.float32)
         masks["moving_mask"] = _to_ants(ants, Image(drawn, mover.affine))
+    matrix = _run(ants, kind, still, mover, first, iterations, masks)
+    moving_to_fixed = LPS @ np.linalg.inv(matrix) @ LPS
+    metric = similarity(still, mover, moving_to_fixed, inside)
+    if metric == 0:
+        raise RegistrationFailed(_SHARE_TOO_LITTLE)
+    return Registration(moving_to_fixed, metric)
+
+
+def _run(
+    ants: Any,
+    kind: str,
+    fixed: Image,
+    moving: Image,
+    start: Affine,
+    iterations: tuple[int, ...],
+    masks: dict[str, Any],
+) -> Affine:
+    """Call ITK; returns its matrix, which maps points of `fixed` into `moving` in LPS."""
     levels = len(iterations)
     with tempfile.TemporaryDirectory(prefix="anonymi-") as folder:
         guess = str(Path(folder) / "start.mat")
-        _write_start(ants, first, guess)
+        _write_start(ants, start, guess)
         try:
             result = ants.registration(
-                _to_ants(ants, still),
-                _to_ants(ants, mover),
+                _to_ants(ants, fixed),
+                _to_ants(ants, moving),
                 type_of_transform="Rigid" if kind == "rigid" else "Affine",
                 initial_transform=[guess],
                 outprefix=str(Path(folder) / "out"),
@@ -138,14 +156,9 @@ def register(
                 singleprecision=False,
                 **masks,
             )
-            matrix = _read_matrix(ants, result["fwdtransforms"][0])
+            return _read_matrix(ants, result["fwdtransforms"][0])
         except (RuntimeError, ValueError, OSError, IndexError) as error:
             raise RegistrationFailed(_SHARE_TOO_LITTLE) from error
-    moving_to_fixed = LPS @ np.linalg.inv(matrix) @ LPS
-    metric = similarity(still, mover, moving_to_fixed, inside)
-    if metric == 0:
-        raise RegistrationFailed(_SHARE_TOO_LITTLE)
-    return Registration(moving_to_fixed, metric)
 
 
 def similarity(
