@@ -73,7 +73,11 @@ def find_nasion(
     nasion, tip = landmarks["nasion"], landmarks["nose_tip"]
     z = np.asarray(np.arange(float(tip[2]) - 30, float(nasion[2]) + 75), dtype=np.float64)
     front = _profile(head, np.linalg.inv(affine) @ atlas_to_image, z)
-    front = ndimage.gaussian_filter1d(front, 2.0)
+    known = np.isfinite(front)
+    if np.count_nonzero(known) < 60:
+        return Nasion(0.0, 0.0, False)
+    smooth = ndimage.gaussian_filter1d(np.interp(z, z[known], front[known]), 2.0)
+    front = np.where(known, smooth, np.nan)
     nose = (z > tip[2] - 25) & (z < tip[2] + 25) & np.isfinite(front)
     if np.count_nonzero(nose) < 45:
         return Nasion(0.0, 0.0, False)
@@ -92,7 +96,10 @@ def find_nasion(
 
 
 def _profile(head: Mask, to_voxel: Affine, z: Floats) -> Floats:
-    """Front of the head in the middle (atlas y, mm) at each height; NaN where it is not seen."""
+    """Front of the head in the middle (atlas y, mm) at each height; NaN where it is not seen.
+
+    A nose that the field of view cuts ends at the cut.
+    """
     y = np.arange(30.0, 160.0)
     x, yy, zz = np.meshgrid(np.array(MIDLINE_MM), y, z, indexing="ij")
     ijk = np.rint(apply_affine(to_voxel, np.stack([x, yy, zz], axis=-1))).astype(int)
@@ -101,8 +108,6 @@ def _profile(head: Mask, to_voxel: Affine, z: Floats) -> Floats:
     inside = head[ijk[..., 0], ijk[..., 1], ijk[..., 2]] & seen
     last = inside.shape[1] - 1 - np.argmax(inside[:, ::-1], axis=1)
     front = np.where(inside.any(axis=1), y[last], np.nan)
-    beyond = np.take_along_axis(seen, np.minimum(last + 2, len(y) - 1)[:, None], axis=1)[:, 0]
-    front[~beyond] = np.nan
     enough = np.isfinite(front).sum(axis=0) >= 3
     middle = np.full(len(z), np.nan)
     middle[enough] = np.nanmedian(front[:, enough], axis=0)
