@@ -40,6 +40,8 @@ def put(root: Path, name: str, data: np.ndarray, affine: np.ndarray, **sidecar: 
     path.parent.mkdir(parents=True, exist_ok=True)
     image = nib.Nifti1Image(data, affine)
     image.header.set_xyzt_units("mm", "sec")
+    if data.ndim == 4:
+        image.header["pixdim"][4] = sidecar["RepetitionTime"]
     image.set_sform(affine, 1)
     image.set_qform(affine, 1)
     image.to_filename(path)
