@@ -177,11 +177,27 @@ def _converted(dicom: Path, folder: Path) -> dict[str, Path]:
 
 
 def _listed(dicom: Path, folder: Path) -> dict[str, Path]:
-    return {
+    listed = {
         f"{place.relative_to(dicom.parent).as_posix()}/{path.name}": path
         for number, place in enumerate(_inner_folders(dicom))
         for path in sorted((folder / str(number)).glob("*.nii.gz"))
     }
+    for name in [name for name in listed if "_Eq_" in name]:
+        filled = _filled(dicom, folder / "filled")
+        listed.update({f"{name.split('_Eq_')[0]}_{path.name}": path for path in filled})
+    return listed
+
+
+def _filled(dicom: Path, folder: Path) -> list[Path]:
+    """Images as the project converts them: a missing slice is filled, which dcm2niix does not do.
+
+    They are used for series of which dcm2niix gives no evenly spaced image of the acquired slices.
+    """
+    from anonymi_bids.dicom.build import build_bids
+
+    if not folder.is_dir():
+        build_bids(dicom, folder, seed=0)
+    return sorted(folder.rglob("*_T1w.nii.gz"))
 
 
 def _inner_folders(dicom: Path) -> list[Path]:
