@@ -7,9 +7,9 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from anonymi_bids.io.canary import usable
 from anonymi_bids.bids.physics import ALLOWED
 from anonymi_bids.bids.rules import DROP
+from anonymi_bids.io.canary import usable
 
 _NAMES = re.compile(
     r"(?i)(?:patient|physician|operator|investigator|person|author).*name|operators"
@@ -23,7 +23,10 @@ _DATED = re.compile(r"(?i)date")
 _DESCRIPTIVE = re.compile(
     r"(?i)(?:protocol|seriesdescription|sequence|pulse|coil|scanoptions|imagetype|software|model|"
     r"manufacturer|matrixcoilmode|task|bodypart|seriestime|units|parallel|tracer|pharma|recon|"
-    r"conversion|bidsguess|intendedfor|b0field|multipart|deidentification)"
+    r"conversion|bidsguess|intendedfor|b0field|multipart|deidentification|nucleus|^modality$|"
+    r"patientposition|acquisitiontype|spoiling|direction|phaseencoding|partialfourier|contrastbolus|"
+    r"diffusionscheme|labelingtype|m0type|casltype|pasltype|technique|timezero|administration|"
+    r"acquisitionmode|attenuation|cogatlas|cogpo)"
 )
 _ORDINARY = frozenset(
     "unknown none anonymous anonymized removed n/a department radiology hospital research imaging "

@@ -129,6 +129,12 @@ def _longest_word(needle: str) -> str:
     return max(re.findall(r"\w+", needle.casefold()) or [needle.casefold()], key=len)
 
 
+def holds(text: str, needles: Iterable[str]) -> bool:
+    """Whether a text holds a needle in any of the encodings of `search`."""
+    wanted = tuple(dict.fromkeys(needle for needle in needles if usable(needle)))
+    return any(_search_bytes(text.encode("utf-8"), wanted, "text"))
+
+
 def search(paths: Iterable[Path], needles: Iterable[str]) -> tuple[Hit, ...]:
     """Search files and folders, names included, for needles.
 
