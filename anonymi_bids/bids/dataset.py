@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from anonymi_bids.io.canary import clear_text
 from anonymi_bids.bids.entities import parse_path
 from anonymi_bids.bids.evidence import all_evidence
 from anonymi_bids.bids.outcomes import write_inventory
@@ -28,6 +27,7 @@ from anonymi_bids.bids.writer import RELEASE, living_links, release_table, settl
 from anonymi_bids.core.pseudonym import date_offset_days
 from anonymi_bids.errors import ImageError
 from anonymi_bids.io.atomic import as_json, write_json
+from anonymi_bids.io.canary import clear_text
 from anonymi_bids.io.tsv import format_tsv, read_tsv
 from anonymi_bids.model import FileFate, SessionPlan
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from anonymi_bids.io.canary import clear_text
 from anonymi_bids.bids.plan import REQUIRED_COMPANIONS, companion_path
 from anonymi_bids.bids.sidecar import clean_sidecar
 from anonymi_bids.bids.tables import clean_aslcontext, clean_events, clean_gradients
 from anonymi_bids.bids.validity import check_image, missing_fields
 from anonymi_bids.errors import ImageError
 from anonymi_bids.io.atomic import write_json, write_text
+from anonymi_bids.io.canary import clear_text
 from anonymi_bids.io.images import open_scan
 from anonymi_bids.io.tsv import read_tsv
 from anonymi_bids.model import Entities, InputImage

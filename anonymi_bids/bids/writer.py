@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from anonymi_bids.io.canary import TableClearance
 from anonymi_bids.bids.entities import name_fault, parse_path
 from anonymi_bids.bids.evidence import (
     all_evidence,
@@ -30,6 +29,7 @@ from anonymi_bids.bids.evidence import (
 )
 from anonymi_bids.errors import ReleaseRefused
 from anonymi_bids.io.atomic import as_json, space_errors, write_text
+from anonymi_bids.io.canary import TableClearance
 from anonymi_bids.io.images import sha256_of
 from anonymi_bids.model import REQUIRED_GATES, Verdict
 
