@@ -46,6 +46,9 @@ BELOW_CHIN_MM = 35.0
 BEHIND_EARS_MM = 6.0
 EAR_MARGIN_MM = 5.0
 EAR_DEPTH_MM = 8.0
+EAR_BRAIN_MM = 3.0
+"""More margin at the ears: they lie well away from the brain, the bone above them does not."""
+
 FINE_VOXEL_MM = 1.5
 EAR_SEARCH_MM = 14.0
 PINNA_HALF_MM = 7.0
@@ -135,7 +138,8 @@ def build_region(
     if ears:
         below = places.coordinate(2) < places.top(max(up, 0.0))
         for ear in (atlas.ear_left, atlas.ear_right):
-            changed |= below & _ear_region(ear, places, part, depth, image.affine) & ~kept
+            ear_voxels = below & _ear_region(ear, places, part, depth, image.affine)
+            changed |= ear_voxels & ~kept & (brain_mm >= brain_margin_mm + EAR_BRAIN_MM)
     skin = window & part & (depth < SKIN_BY_BRAIN_MM) & places.above_chin()
     figures = _figures(changed, skin, brain_mm < brain_margin_mm, image.affine) | {
         "brain_seen": round(own.seen, 4),
