@@ -97,6 +97,8 @@ class GateSettings:
         Share of the own ear skin allowed to be left.
     max_skin_left_third : float
         Share of the own skin allowed to be left in each third of the face window.
+    max_skin_patch_mm2 : float
+        Largest coherent patch of own skin allowed to be left; an eye has about 1000 mm².
     min_face_depth_mm : float
         Least median distance between the old skin and the new surface, in each third.
     max_vault_offset_mm : float
@@ -110,6 +112,7 @@ class GateSettings:
     max_skin_left: float = 0.08
     max_ear_left: float = 0.30
     max_skin_left_third: float = 0.20
+    max_skin_patch_mm2: float = 400.0
     min_face_depth_mm: float = 4.0
     max_vault_offset_mm: float = 10.0
 
@@ -124,6 +127,7 @@ class GateSettings:
             _check_range(f"gates.{name}", getattr(self, name), 0, 1)
         for name in ("min_face_depth_mm", "max_vault_offset_mm"):
             _check_range(f"gates.{name}", getattr(self, name), 0, 100)
+        _check_range("gates.max_skin_patch_mm2", self.max_skin_patch_mm2, 0, 100_000)
         for name in ("max_brain_changed_ml", "max_own_brain_changed_ml"):
             _check_range(f"gates.{name}", getattr(self, name), 0, 100)
 

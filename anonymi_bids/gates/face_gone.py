@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from scipy import ndimage
 from anonymi_bids.gates import place
 from anonymi_bids.gates.context import GateContext, finding
 from anonymi_bids.gates.surface import (
+    SHELL_MM,
     bounding_box,
     head_coordinate,
     inside_view,
@@ -30,6 +31,9 @@ BORDER_MM = 6.0
 """Nearer to the border of the field of view, where the nose is cut open, no skin is judged."""
 
 NEAR_SKIN_MM = 5.0
+EDGE_MM = 8.0
+"""A strip this wide below the brow may be left in one piece: the brow is known to some mm."""
+
 MIN_SKIN_ML = 0.5
 """Less skin of the window than this in the field of view counts as no face."""
 
@@ -48,18 +52,23 @@ class SkinLeft:
         Median distance of the old skin to the new surface, by third; NaN likewise.
     skin_ml : float
         Own skin in the window and field of view.
+    patch_mm2 : float
+        Area of the largest coherent patch that is left, more than `EDGE_MM` below the brow.
     """
 
     share: float
     by_third: tuple[float, ...]
     depth_mm: tuple[float, ...]
     skin_ml: float
+    patch_mm2: float = 0.0
 
 
 def check(ctx: GateContext) -> Finding:
     """Hold the share of own skin left in the face window against its limits."""
     settings = ctx.settings
-    worst = max((measure(ctx, level) for level in ctx.levels), key=lambda left: left.share)
+    measured = [measure(ctx, level) for level in ctx.levels]
+    worst = max(measured, key=lambda left: left.share)
+    worst = replace(worst, patch_mm2=max(left.patch_mm2 for left in measured))
     limit = settings.max_skin_left
     if worst.skin_ml < MIN_SKIN_ML:
         return finding(
@@ -73,6 +82,16 @@ def check(ctx: GateContext) -> Finding:
             f"{_by_third(worst)}; look at the image.",
             figure=worst.share,
             limit=limit,
+        )
+    if worst.patch_mm2 > settings.max_skin_patch_mm2:
+        return finding(
+            GATE,
+            "failed",
+            f"A patch of {worst.patch_mm2:.0f} mm² of the face's own skin is left in one piece "
+            f"({settings.max_skin_patch_mm2:.0f} mm² are allowed), as large as an eye or a nose; "
+            "look at the image.",
+            figure=worst.patch_mm2,
+            limit=settings.max_skin_patch_mm2,
         )
     for name, share in zip(THIRDS, worst.by_third, strict=True):
         if share > settings.max_skin_left_third:
@@ -145,8 +164,23 @@ def measure(ctx: GateContext, level: float) -> SkinLeft:
         shares.append(float(np.count_nonzero(left & third) / count) if enough else float("nan"))
         depths.append(float(np.median(distance[third])) if enough else float("nan"))
     return SkinLeft(
-        float(np.count_nonzero(left) / n_skin), tuple(shares), tuple(depths), n_skin * unit
+        float(np.count_nonzero(left) / n_skin),
+        tuple(shares),
+        tuple(depths),
+        n_skin * unit,
+        _largest_patch(left & (z < top - EDGE_MM), affine),
     )
+
+
+def _largest_patch(left: Mask, affine: npt.NDArray[np.float64]) -> float:
+    """Area of the largest connected piece of a shell of skin, mm²."""
+    labels, count = ndimage.label(left, np.ones((3, 3, 3), bool))
+    if count == 0:
+        return 0.0
+    pieces = np.bincount(labels.ravel())[1:]
+    volume = abs(float(np.linalg.det(affine[:3, :3])))
+    thickness = max(SHELL_MM, float(voxel_edges(affine).min()))
+    return float(pieces.max()) * volume / thickness
 
 
 def _distance(

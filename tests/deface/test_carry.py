@@ -19,7 +19,9 @@ def other() -> Phantom:
     return quick_head(3.0, "T2w", 5)
 
 
-def motion_of(degrees: tuple[float, float, float], shift: tuple[float, float, float]) -> np.ndarray:
+def motion_of(
+    degrees: tuple[float, float, float], shift: tuple[float, float, float]
+) -> np.ndarray:
     motion = np.eye(4)
     motion[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
     motion[:3, 3] = shift
