@@ -37,6 +37,9 @@ EDGE_MM = 8.0
 MIN_SKIN_ML = 0.5
 """Less skin of the window than this in the field of view counts as no face."""
 
+MIN_THIRD_ML = 8.0
+"""A third of which the field of view shows less is judged with the whole only (25 ml is usual)."""
+
 
 @dataclass(frozen=True)
 class SkinLeft:
@@ -160,7 +163,7 @@ def measure(ctx: GateContext, level: float) -> SkinLeft:
     for upper, lower in zip(edges[:-1], edges[1:], strict=True):
         third = skin & (z <= upper) & (z > lower)
         count = int(np.count_nonzero(third))
-        enough = count * unit >= MIN_SKIN_ML / 3
+        enough = count * unit >= MIN_THIRD_ML
         shares.append(float(np.count_nonzero(left & third) / count) if enough else float("nan"))
         depths.append(float(np.median(distance[third])) if enough else float("nan"))
     return SkinLeft(
