@@ -101,7 +101,10 @@ class GateContext:
     @cached_property
     def levels(self) -> tuple[float, float]:
         """Two grey values, a low and a higher one, that separate air from skin."""
-        return surface.air_levels(self.before_mean)
+        levels = surface.air_levels(self.before_mean)
+        if levels == surface.CT_LEVELS:
+            return levels
+        return surface.over_noise(self.before_mean, self.before.affine, levels)
 
     @cached_property
     def tissue(self) -> npt.NDArray[np.bool_]:

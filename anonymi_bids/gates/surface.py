@@ -12,6 +12,7 @@ Affine = npt.NDArray[np.float64]
 CT_LEVELS = (-500.0, -300.0)
 SHELL_MM = 2.5
 BALL_MM = 5.0
+FAR_MM = 10.0
 SMALL_AIR = 0.05
 """Pieces of air smaller than this share of the largest are cavities."""
 
@@ -60,6 +61,23 @@ def air_levels(data: npt.NDArray[np.float32]) -> tuple[float, float]:
     bright = max(bright - middle, 1e-12)
     low = middle + min(max(7 * spread, 0.05 * bright), 0.15 * bright)
     return low, max(low, middle + 0.12 * bright)
+
+
+def over_noise(
+    data: npt.NDArray[np.float32], affine: Affine, levels: tuple[float, float]
+) -> tuple[float, float]:
+    """Lift the lower level over the noise of all air far from the head, up to the higher one.
+
+    A scan that was resampled or masked has corners of zeros beside noisy air.
+    """
+    low, high = levels
+    steps = thinning(affine, 2 * THIN_MM)
+    thin = data[:: steps[0], :: steps[1], :: steps[2]]
+    away = ndimage.distance_transform_edt(thin <= high, sampling=voxel_edges(affine) * steps)
+    far = thin[away > FAR_MM]
+    if far.size < 200:
+        return levels
+    return float(min(max(low, 1.1 * float(np.percentile(far, 98))), high)), high
 
 
 def solid(data: npt.NDArray[np.float32], affine: Affine, level: float) -> Mask:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from anonymi_bids.io.canary import search
 from anonymi_bids.bids.dataset import assemble, write_piece
 from anonymi_bids.bids.index import index_dataset
 from anonymi_bids.bids.outcomes import ITS_IMAGE, read_outcome
 from anonymi_bids.bids.stage import stage_companions, stage_sidecar
 from anonymi_bids.bids.tables import Participant
 from anonymi_bids.errors import ImageError
+from anonymi_bids.io.canary import search
 from anonymi_bids.model import Entities
 from tests.bids.study import Study, listing, run
 

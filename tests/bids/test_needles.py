@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from anonymi_bids.io.canary import clear_text
 from anonymi_bids.bids.needles import date_forms, name_parts, needles_from_sidecar
 from anonymi_bids.bids.sidecar import clean_sidecar
 from anonymi_bids.io.atomic import as_json
+from anonymi_bids.io.canary import clear_text
 from tests.bids.test_sidecar import DCM2NIIX, T1W
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from anonymi_bids.bids import writer
-from anonymi_bids.io.canary import clear_text
 from anonymi_bids.bids.evidence import read_evidence
 from anonymi_bids.bids.index import index_dataset
 from anonymi_bids.errors import ReleaseRefused, SpaceError
+from anonymi_bids.io.canary import clear_text
 from anonymi_bids.model import REQUIRED_GATES, Finding, Verdict
 from tests.bids.study import DIGESTS, Study, listing, passed, run, stage
 
