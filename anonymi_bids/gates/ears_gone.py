@@ -84,7 +84,8 @@ def ear_left(ctx: GateContext, ear: Image) -> float | None:
     if np.count_nonzero(skin) * unit < MIN_SKIN_ML:
         return None
     new_body = ctx.after_tissue[box]
-    left = skin & (~ctx.changes.most_volumes[box] | new_body)
+    same = ~ctx.changes.most_volumes[box] & (ctx.before_mean[box] > ctx.levels[0])
+    left = skin & (same | new_body)
     return float(np.count_nonzero(left) / np.count_nonzero(skin))
 
 

@@ -156,7 +156,8 @@ def measure(ctx: GateContext, level: float) -> SkinLeft:
         return SkinLeft(0.0, nothing, nothing, n_skin * unit)
     low = level == ctx.levels[0]
     new_body = ctx.after_tissue if low else solid(ctx.after_mean, affine, level)
-    left = skin & (~ctx.changes.most_volumes | new_body)
+    # Air that stays air is no skin, though smoothing lays the surface a little outside.
+    left = skin & ((~ctx.changes.most_volumes & (ctx.before_mean > level)) | new_body)
     distance = _distance(skin, new_body, affine)
     edges = np.linspace(top, bottom, 4)
     shares, depths = [], []
