@@ -80,7 +80,7 @@ def ear_left(ctx: GateContext, ear: Image) -> float | None:
     unit = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
     seen = np.count_nonzero(pinna) * unit >= MIN_PINNA_ML
     skin = shell(body, affine) & (pinna if seen else near[box] > 49.9)
-    skin &= inside_view(shape, affine, BORDER_MM)[box]
+    skin &= inside_view(ctx.tissue, affine, BORDER_MM)[box]
     if np.count_nonzero(skin) * unit < MIN_SKIN_ML:
         return None
     new_body = ctx.after_tissue[box]
@@ -92,7 +92,7 @@ def ear_left(ctx: GateContext, ear: Image) -> float | None:
 def _sticking_out(body: Mask, affine: npt.NDArray[np.float64]) -> Mask:
     """Find what an opening by a ball of `PINNA_MM` takes away."""
     sizes = voxel_edges(affine)
-    depth = ndimage.distance_transform_edt(np.pad(body, 1, mode="edge"), sampling=sizes)
+    depth = ndimage.distance_transform_edt(np.pad(body, 1), sampling=sizes)
     inner = depth > PINNA_MM
     opened = ndimage.distance_transform_edt(~inner, sampling=sizes) <= PINNA_MM + 0.7
     return body & ~opened[1:-1, 1:-1, 1:-1]

@@ -145,7 +145,7 @@ def measure(ctx: GateContext, level: float) -> SkinLeft:
     chin = ctx.atlas.landmarks["chin"]
     bottom = float(place.up(chin[1], chin[2]))
     window = (z < top) & (z > bottom) & (place.forward(atlas_y, atlas_z) > MARGIN_MM)
-    skin = shell(body, affine) & window & inside_view(shape, affine, BORDER_MM)
+    skin = shell(body, affine) & window & inside_view(ctx.tissue, affine, BORDER_MM)
     if level != ctx.levels[0]:
         # Where the signal fades inside the head the higher level finds edges that are no skin.
         skin &= shell(ctx.tissue, affine, NEAR_SKIN_MM) | ~ctx.tissue

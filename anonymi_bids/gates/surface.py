@@ -13,6 +13,7 @@ CT_LEVELS = (-500.0, -300.0)
 SHELL_MM = 2.5
 BALL_MM = 5.0
 FAR_MM = 10.0
+CUT_MM2 = 3000.0
 SMALL_AIR = 0.05
 """Pieces of air smaller than this share of the largest are cavities."""
 
@@ -148,11 +149,23 @@ def shell(body: Mask, affine: Affine, thickness_mm: float = SHELL_MM) -> Mask:
     return result
 
 
-def inside_view(shape: tuple[int, ...], affine: Affine, border_mm: float) -> Mask:
-    """Voxels farther than `border_mm` from the border of the field of view, (I, J, K) bool."""
-    inside = np.zeros(shape, bool)
-    widths = np.ceil(border_mm / voxel_edges(affine)).astype(int)
-    inside[tuple(slice(n, size - n) for n, size in zip(widths, shape, strict=True))] = True
+def inside_view(body: Mask, affine: Affine, border_mm: float) -> Mask:
+    """Voxels farther than `border_mm` from where the field of view cuts the head open.
+
+    A side of the field of view that a nose or an ear only touches (less than `CUT_MM2`) cuts
+    nothing open, so that what touches it is judged.
+    """
+    inside = np.ones(body.shape, bool)
+    sizes = voxel_edges(affine)
+    for axis, (count, size) in enumerate(zip(body.shape, sizes, strict=True)):
+        width = int(np.ceil(border_mm / size))
+        voxel_mm2 = float(sizes.prod() / size)
+        for border, strip in (
+            (0, slice(0, width)),
+            (count - 1, slice(max(0, count - width), None)),
+        ):
+            if np.count_nonzero(np.take(body, border, axis=axis)) * voxel_mm2 > CUT_MM2:
+                np.moveaxis(inside, axis, 0)[strip] = False
     return inside
 
 
