@@ -47,7 +47,8 @@ BEHIND_EARS_MM = 6.0
 EAR_MARGIN_MM = 5.0
 EAR_DEPTH_MM = 8.0
 EAR_CLOSED_MM = 3.0
-EAR_BRAIN_MM = 3.0
+EAR_CLOSED_DEPTH_MM = 14.0
+EAR_BRAIN_MM = 6.0
 """More margin at the ears: they lie well away from the brain, the bone above them does not."""
 
 FINE_VOXEL_MM = 1.5
@@ -289,7 +290,7 @@ def _ear_region(ear: Image, places: _Places, head: Mask, depth: Field, affine: A
     # A thick slice shows an ear smeared over its whole thickness.
     slack = max(0.0, float(voxel_sizes(affine).max()) - FINE_VOXEL_MM)
     # Depth tells nothing of an ear whose gap to the head was closed by the head's mask.
-    region = distance <= EAR_CLOSED_MM
+    region = (distance <= EAR_CLOSED_MM) & (depth < EAR_CLOSED_DEPTH_MM)
     region |= (distance <= EAR_MARGIN_MM + slack) & (depth < EAR_DEPTH_MM + slack)
     near = distance < EAR_SEARCH_MM
     if not near.any():
