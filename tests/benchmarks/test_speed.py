@@ -32,7 +32,8 @@ def test_a_run_is_measured_with_its_children(speed: ModuleType, tmp_path: Path) 
     assert cost.exit_code == 3
     assert cost.wall_s >= 0.6
     assert cost.cpu_s < cost.wall_s
-    assert 150 < cost.peak_mib < 400
+    # A forked child counts what its parent held, so there is no upper bound to test.
+    assert cost.peak_mib > 150
 
 
 def test_steps_of_one_name_are_added_up(speed: ModuleType, tmp_path: Path) -> None:
