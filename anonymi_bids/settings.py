@@ -111,7 +111,7 @@ class GateSettings:
     max_own_brain_changed_ml: float = 0.5
     max_skin_left: float = 0.08
     max_ear_left: float = 0.30
-    max_skin_left_third: float = 0.20
+    max_skin_left_third: float = 0.30
     max_skin_patch_mm2: float = 400.0
     min_face_depth_mm: float = 4.0
     max_vault_offset_mm: float = 10.0

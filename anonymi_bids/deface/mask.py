@@ -48,8 +48,13 @@ EAR_MARGIN_MM = 5.0
 EAR_DEPTH_MM = 8.0
 EAR_CLOSED_MM = 3.0
 EAR_CLOSED_DEPTH_MM = 14.0
-EAR_BRAIN_MM = 6.0
-"""More margin at the ears: they lie well away from the brain, the bone above them does not."""
+EAR_CLOSED_BRAIN_MM = 6.0
+EAR_BRAIN_MM = 1.0
+"""More margin to the brain at the ears, where the depth below the skin counts and where not."""
+
+EAR_TOP_MM = 40.0
+"""Height in the upright frame above which only what sticks out is taken for an ear."""
+
 
 FINE_VOXEL_MM = 1.5
 EAR_SEARCH_MM = 14.0
@@ -140,8 +145,9 @@ def build_region(
     if ears:
         below = places.coordinate(2) < places.top(max(up, 0.0))
         for ear in (atlas.ear_left, atlas.ear_right):
-            ear_voxels = below & _ear_region(ear, places, part, depth, image.affine)
-            changed |= ear_voxels & ~kept & (brain_mm >= brain_margin_mm + EAR_BRAIN_MM)
+            free_mm = brain_mm - brain_margin_mm
+            ear_voxels = _ear_region(ear, places, part, depth, free_mm)
+            changed |= below & ear_voxels & ~kept
     skin = window & part & (depth < SKIN_BY_BRAIN_MM) & places.above_chin()
     figures = _figures(changed, skin, brain_mm < brain_margin_mm, image.affine) | {
         "brain_seen": round(own.seen, 4),
@@ -284,14 +290,17 @@ def _far_air(head: Mask, affine: Affine) -> Mask:
     return ~near[: head.shape[0], : head.shape[1], : head.shape[2]]
 
 
-def _ear_region(ear: Image, places: _Places, head: Mask, depth: Field, affine: Affine) -> Mask:
+def _ear_region(ear: Image, places: _Places, head: Mask, depth: Field, free_mm: Field) -> Mask:
     """One ear with margin, what sticks out of the own head near it, and the air outside it."""
     distance = places.distance_to(ear.data, ear.affine)
+    sizes = voxel_sizes(places.affine)
     # A thick slice shows an ear smeared over its whole thickness.
-    slack = max(0.0, float(voxel_sizes(affine).max()) - FINE_VOXEL_MM)
+    slack = max(0.0, float(sizes.max()) - FINE_VOXEL_MM)
+    region = (distance <= EAR_MARGIN_MM + slack) & (depth < EAR_DEPTH_MM + slack)
     # Depth tells nothing of an ear whose gap to the head was closed by the head's mask.
-    region = (distance <= EAR_CLOSED_MM) & (depth < EAR_CLOSED_DEPTH_MM)
-    region |= (distance <= EAR_MARGIN_MM + slack) & (depth < EAR_DEPTH_MM + slack)
+    closed = (distance <= EAR_CLOSED_MM) & (depth < EAR_CLOSED_DEPTH_MM)
+    region |= closed & (free_mm >= EAR_CLOSED_BRAIN_MM)
+    region &= (places.coordinate(2) < EAR_TOP_MM) & (free_mm >= EAR_BRAIN_MM)
     near = distance < EAR_SEARCH_MM
     if not near.any():
         return region
@@ -299,7 +308,6 @@ def _ear_region(ear: Image, places: _Places, head: Mask, depth: Field, affine: A
         slice(int(line[0]), int(line[-1]) + 1)
         for line in (np.flatnonzero(near.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
     )
-    sizes = voxel_sizes(affine)
     inner = ndimage.distance_transform_edt(depth[box] <= PINNA_HALF_MM, sizes)
     pinna = near[box] & head[box] & (inner > PINNA_HALF_MM + 1)
     region[box] |= pinna

@@ -6,8 +6,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from anonymi_bids.gates import place
 from anonymi_bids.gates.context import GateContext, finding
-from anonymi_bids.gates.surface import bounding_box, bring, inside_view, shell, voxel_edges
+from anonymi_bids.gates.surface import (
+    bounding_box,
+    bring,
+    head_coordinate,
+    inside_view,
+    shell,
+    voxel_edges,
+)
 from anonymi_bids.model import Finding, Image
 
 GATE = "ears_gone"
@@ -18,6 +26,9 @@ SEARCH_MM = 8.0
 PINNA_MM = 6.0
 MIN_SKIN_ML = 0.2
 MIN_PINNA_ML = 1.0
+TOP_MM = 34.0
+"""Height of an ear's top over the plane of `place.up`."""
+
 BORDER_MM = 8.0
 """Nearer to the border of the field of view, where the head is cut open, no skin is judged: ear
 canal and mastoid lie open there and look like skin."""
@@ -79,7 +90,8 @@ def ear_left(ctx: GateContext, ear: Image) -> float | None:
     pinna = _sticking_out(body, affine) & search[box] if fine else np.zeros(body.shape, bool)
     unit = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
     seen = np.count_nonzero(pinna) * unit >= MIN_PINNA_ML
-    skin = shell(body, affine) & (pinna if seen else near[box] > 49.9)
+    height = place.up(*(head_coordinate(shape, to_atlas, axis)[box] for axis in (1, 2)))
+    skin = shell(body, affine) & (pinna if seen else (near[box] > 49.9) & (height < TOP_MM))
     skin &= inside_view(ctx.tissue, affine, BORDER_MM)[box]
     if np.count_nonzero(skin) * unit < MIN_SKIN_ML:
         return None
