@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     args = parse(argv)
     # A scheduler ends a job with SIGTERM: it is treated like Ctrl-C.
-    signal.signal(signal.SIGTERM, _interrupt)
+    _interrupts.clear()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
     try:
         return _run(args)
     except KeyboardInterrupt:
@@ -50,7 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fault(error)
 
 
+_interrupts: list[int] = []
+"""Signals that came. A library that was being imported may turn an interrupt into its own error."""
+
+
 def _interrupt(signum: int, frame: Any) -> None:
+    _interrupts.append(signum)
     raise KeyboardInterrupt
 
 
@@ -59,6 +66,9 @@ def _fault(error: BaseException) -> int:
     from anonymi_bids.cli.graphrun import LOGGER
     from anonymi_bids.cli.progress import complain
 
+    if _interrupts:
+        complain("anonymi-bids: interrupted; start the same command again to go on.")
+        return EXIT_INTERRUPTED
     LOGGER.error("A fault of the program.", exc_info=error)
     where = "see OUTPUT/private/log.txt" if LOGGER.handlers else "no log was begun"
     complain(f"anonymi-bids: a fault of the program ({type(error).__name__}); {where}.")
@@ -124,6 +134,8 @@ def _conclude(places: Any, *, clean: bool) -> int:
         say(f"Withheld: {n_withheld} files, each with its reason in private/withheld.tsv")
     if (places.report / "audit.html").is_file():
         say(f"Report:   {places.report / 'audit.html'}")
+    if _interrupts:
+        raise KeyboardInterrupt
     if not clean:
         return EXIT_FAULT
     return EXIT_SOME_WITHHELD if n_withheld else EXIT_ALL_RELEASED
