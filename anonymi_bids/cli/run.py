@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 _interrupts: list[int] = []
-"""Signals that came. A library that was being imported may turn an interrupt into its own error."""
+"""Signals that came; a library being imported may turn an interrupt into its own error."""
 
 
 def _interrupt(signum: int, frame: Any) -> None:
