@@ -6,6 +6,9 @@ less. Otherwise a rigid registration starts from there, and then from the centre
 turned in steps. Nothing is accepted unless the outlines of the heads agree, the contents agree
 (mutual information), and the agreement has its peak there: a wrong carry would leave a face or
 cut a brain, so doubt means *not accepted*.
+
+A search over a few thousand points finds most motions in seconds; the full registration is asked
+only where that search saw a likeness but did not pass the check.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
 from anonymi_bids.core.grid import Affine, apply_affine, grid_around, resample
@@ -44,7 +48,14 @@ LARGE_MOVE = 8.0
 SPACING_MM = 3.0
 BINS = 24
 TURNS_DEG = (0.0, -25.0, 25.0)
-MAX_REGISTERED = 3
+MOST_STARTS = 2
+SEARCH_POINTS = 12_000
+SEARCH_STEPS = (8.0, 2.0)
+OUTLINE_WEIGHT = 0.1
+HOPELESS = 0.8
+"""Share of the limits below which a full registration is not worth its time."""
+
+EVERY = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +118,7 @@ def carry(reference: Image, image: Image, fit: HeadFit, atlas: Atlas, *, seed: i
         )
     best = pair.judge(np.eye(4), "headers", SMALL_MOVE)
     if not best.good:
-        for candidate in _registered(pair, reference, image, seed):
+        for candidate in _searched(pair, reference, image, seed):
             if (candidate.good, candidate.information) > (best.good, best.information):
                 best = candidate
             if best.good:
@@ -132,28 +143,33 @@ class _Pair:
         self.values = _ranks(self.fixed.data.ravel(), self.inside)
         self.levels = _ranks(self.moving.data, self.moving_head).astype(np.float32)
         self.voxel_ml = SPACING_MM**3 / 1000
+        # Every n-th voxel of the box round the head, for the search.
+        near = np.flatnonzero(ndimage.binary_dilation(self.fixed_head, iterations=4))
+        self.few = near[:: max(1, near.size // SEARCH_POINTS)]
         brain = apply_affine(
             fit.atlas_to_image @ atlas.brain.affine, np.argwhere(atlas.brain.data).mean(axis=0)
         )
         self.centre = brain
 
-    def scores(self, motion: Affine) -> tuple[float, float, float]:
+    def scores(
+        self, motion: Affine, some: npt.NDArray[np.intp] | slice = EVERY
+    ) -> tuple[float, float, float]:
         """Dice of the heads and symmetric uncertainty, in the shared view; shared head in ml."""
         to_moving = np.linalg.inv(self.moving.affine) @ np.linalg.inv(motion)
-        where = apply_affine(to_moving, self.points).T
+        where = apply_affine(to_moving, self.points[some]).T
         shape = np.array(self.moving.data.shape)[:, None]
         shared = ((where >= -0.5) & (where <= shape - 0.5)).all(axis=0)
         where = where[:, shared]
         other = ndimage.map_coordinates(
             self.moving_head.astype(np.float32), where, order=1, mode="nearest"
         )
-        own = self.inside[shared]
+        own = self.inside[some][shared]
         both = own & (other > 0.5)
         total = float(own.sum() + (other > 0.5).sum())
         dice = 2 * float(both.sum()) / total if total else 0.0
         either = own | (other > 0.5)
         levels = ndimage.map_coordinates(self.levels, where[:, either], order=1, mode="nearest")
-        information = _uncertainty(self.values[shared][either], levels)
+        information = _uncertainty(self.values[some][shared][either], levels)
         return dice, information, float(both.sum()) * self.voxel_ml
 
     def judge(self, motion: Affine, origin: str, move: float) -> _Candidate:
@@ -162,6 +178,34 @@ class _Pair:
         moved = [self.scores(step @ motion)[1] for step in _moves(self._pivot(motion), move)]
         peak = float(np.mean([other < information for other in moved]))
         return _Candidate(motion, origin, outline, information, peak, shared_ml)
+
+    def refined(self, start: Affine) -> Affine:
+        """Climb from a motion to the nearest best one: shifts in mm, turns in degrees."""
+        pivot = self._pivot(start)
+
+        def step(values: npt.NDArray[np.float64]) -> Affine:
+            turn = np.eye(4)
+            turn[:3, :3] = Rotation.from_rotvec(values[3:], degrees=True).as_matrix()
+            turn[:3, 3] = pivot - turn[:3, :3] @ pivot + values[:3]
+            return np.asarray(turn @ start, dtype=np.float64)
+
+        def worse(values: npt.NDArray[np.float64]) -> float:
+            outline, information, _ = self.scores(step(values), self.few)
+            return -information - OUTLINE_WEIGHT * outline
+
+        found = np.zeros(6)
+        for size in SEARCH_STEPS:
+            simplex = np.vstack([found, found + size * np.eye(6)])
+            options: dict[str, Any] = {
+                "initial_simplex": simplex,
+                "xatol": size / 20,
+                "fatol": 1e-5,
+            }
+            result = minimize(
+                worse, found, method="Nelder-Mead", options=options | {"maxfev": 220}
+            )
+            found = result.x
+        return step(found)
 
     def _pivot(self, motion: Affine) -> npt.NDArray[np.float64]:
         return apply_affine(motion, self.centre)
@@ -176,23 +220,29 @@ class _Pair:
             motion[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
             motion[:3, 3] = target - motion[:3, :3] @ source
             motions.append(motion)
-        scored = [(self.scores(motion)[1], -n) for n, motion in enumerate(motions)]
+        scored = [(self.scores(motion, self.few)[1], -n) for n, motion in enumerate(motions)]
         return [motions[-n] for _, n in sorted(scored, reverse=True)]
 
 
-def _registered(pair: _Pair, reference: Image, image: Image, seed: int) -> Iterator[_Candidate]:
-    """Rigid registrations from the headers and from the best turned starts."""
+def _searched(pair: _Pair, reference: Image, image: Image, seed: int) -> Iterator[_Candidate]:
+    """Candidates from the headers and from turned starts: by search, then by registration."""
+    tried = []
+    for number, start in enumerate([np.eye(4), *pair.starts()[:MOST_STARTS]]):
+        origin = "a search" if number == 0 else "a search from the heads' centres"
+        tried.append(pair.judge(pair.refined(start), origin, LARGE_MOVE))
+        yield tried[-1]
+    best = max(tried, key=lambda candidate: candidate.information)
+    if best.information < HOPELESS * MIN_INFORMATION or best.outline < HOPELESS * MIN_OUTLINE:
+        return
     from anonymi_bids.head.register import register
 
-    for number, start in enumerate([np.eye(4), *pair.starts()[: MAX_REGISTERED - 1]]):
-        try:
-            result = register(
-                image, reference, kind="rigid", start=start, spacing_mm=2.0, seed=seed
-            )
-        except RegistrationFailed:
-            continue
-        origin = "registration" if number == 0 else "registration from the heads' centres"
-        yield pair.judge(np.asarray(result.moving_to_fixed), origin, LARGE_MOVE)
+    try:
+        result = register(
+            image, reference, kind="rigid", start=best.motion, spacing_mm=SPACING_MM, seed=seed
+        )
+    except RegistrationFailed:
+        return
+    yield pair.judge(np.asarray(result.moving_to_fixed), "registration", LARGE_MOVE)
 
 
 def _verdict(best: _Candidate) -> Carry:
