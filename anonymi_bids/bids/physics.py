@@ -102,6 +102,10 @@ ALLOWED: Mapping[str, Rule] = MappingProxyType(
         ),
         "ConversionSoftware": term("dcm2niix", "dcm2nii", "heudiconv", "bidscoin", "dcm2bids"),
         "ConversionSoftwareVersion": shaped(r"v?[0-9]{1,2}(?:\.[0-9]{1,2}){1,2}(?:\.20[0-9]{6})?"),
+        # what this package itself says of a converted image
+        "ConversionNote": shaped(
+            r"[0-9]{1,3} missing slice\(s\) were filled from their neighbours\."
+        ),
         # where and how the person lay (no size, no weight)
         "BodyPart": term("HEAD", "BRAIN", "NECK", "HEADNECK", "SKULL", "FACE", "WHOLEBODY"),
         "BodyPartExamined": term("HEAD", "BRAIN", "NECK", "HEADNECK", "SKULL", "WHOLEBODY"),

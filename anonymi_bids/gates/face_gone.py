@@ -38,7 +38,10 @@ MIN_SKIN_ML = 0.5
 """Less skin of the window than this in the field of view counts as no face."""
 
 MIN_THIRD_ML = 8.0
-"""A third of which the field of view shows less is judged with the whole only (25 ml is usual)."""
+FRONT_MM = 50.0
+MIN_FRONT_ML = 1.0
+"""A third of which the field of view shows less skin (25 ml is usual), or nothing so far in front
+of the preauricular points, is judged with the whole only: a temple is no nose."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class SkinLeft:
         The same for the upper, middle and lower third of the window; NaN where there is no skin.
     depth_mm : tuple of float
         Median distance of the old skin to the new surface, by third; NaN likewise.
+    whole_depth_mm : float
+        The same over all of the window.
     skin_ml : float
         Own skin in the window and field of view.
     patch_mm2 : float
@@ -64,6 +69,7 @@ class SkinLeft:
     depth_mm: tuple[float, ...]
     skin_ml: float
     patch_mm2: float = 0.0
+    whole_depth_mm: float = float("nan")
 
 
 def check(ctx: GateContext) -> Finding:
@@ -106,7 +112,8 @@ def check(ctx: GateContext) -> Finding:
                 figure=share,
                 limit=settings.max_skin_left_third,
             )
-    for name, depth in zip(THIRDS, worst.depth_mm, strict=True):
+    depths = (*worst.depth_mm, worst.whole_depth_mm)
+    for name, depth in zip((*THIRDS, "the whole face"), depths, strict=True):
         if depth < settings.min_face_depth_mm:
             return finding(
                 GATE,
@@ -144,7 +151,8 @@ def measure(ctx: GateContext, level: float) -> SkinLeft:
     top = place.brow_height(ctx.tissue, to_atlas, ctx.atlas.landmarks)[0] - MARGIN_MM
     chin = ctx.atlas.landmarks["chin"]
     bottom = float(place.up(chin[1], chin[2]))
-    window = (z < top) & (z > bottom) & (place.forward(atlas_y, atlas_z) > MARGIN_MM)
+    forward = place.forward(atlas_y, atlas_z)
+    window = (z < top) & (z > bottom) & (forward > MARGIN_MM)
     skin = shell(body, affine) & window & inside_view(ctx.tissue, affine, BORDER_MM)
     if level != ctx.levels[0]:
         # Where the signal fades inside the head the higher level finds edges that are no skin.
@@ -164,7 +172,8 @@ def measure(ctx: GateContext, level: float) -> SkinLeft:
     for upper, lower in zip(edges[:-1], edges[1:], strict=True):
         third = skin & (z <= upper) & (z > lower)
         count = int(np.count_nonzero(third))
-        enough = count * unit >= MIN_THIRD_ML
+        front = int(np.count_nonzero(third & (forward > FRONT_MM)))
+        enough = count * unit >= MIN_THIRD_ML and front * unit >= MIN_FRONT_ML
         shares.append(float(np.count_nonzero(left & third) / count) if enough else float("nan"))
         depths.append(float(np.median(distance[third])) if enough else float("nan"))
     return SkinLeft(
@@ -173,6 +182,7 @@ def measure(ctx: GateContext, level: float) -> SkinLeft:
         tuple(depths),
         n_skin * unit,
         _largest_patch(left & (z < top - EDGE_MM), affine),
+        float(np.median(distance[skin])),
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from anonymi_bids.bids.physics import ALLOWED
 from anonymi_bids.dicom import convert
 from anonymi_bids.dicom.build import DicomBuild, build_bids
 from anonymi_bids.dicom.convert import collect, convert_series
@@ -130,6 +131,7 @@ def test_a_missing_slice_is_filled_and_the_others_keep_their_place(tmp_path: Pat
     assert loaded.shape[2] == 60
     sidecar = json.loads(image.with_name(image.name.replace(".nii.gz", ".json")).read_text())
     assert "1 missing slice" in sidecar["ConversionNote"]
+    assert ALLOWED["ConversionNote"](sidecar["ConversionNote"]) == sidecar["ConversionNote"]
     assert any("filled from the neighbours" in row.reason for row in build.decisions)
     assert [row.decision for row in build.decisions if row.fingerprint.endswith("Eq_1")] == [
         "withhold"
