@@ -35,7 +35,12 @@ def one_thread() -> None:
 def code_digest(rooms: Sequence[str], extra: Sequence[Path] = ()) -> str:
     """Digest of the sources and data that results depend on, so that stale ones are not reused."""
     package = ROOT / "anonymi_bids"
-    files = [path for room in rooms for path in sorted((package / room).rglob("*.py"))]
+    files = [
+        path
+        for room in rooms
+        for path in sorted((package / room).rglob("*.py"))
+        if path.parent.name != "training"  # makes the head model; no run imports it
+    ]
     files += [package / "data" / "manifest.toml", package / "settings.py", *extra]
     digest = hashlib.sha256()
     for path in files:

@@ -159,7 +159,7 @@ def build_region(
     removed, kept_everywhere = np.zeros(head.shape, bool), np.zeros(head.shape, bool)
     removed[box] = changed
     kept_everywhere[box] = protected
-    air = _far_air(head, image.affine) & ~removed & np.isfinite(image.data)
+    air = far_air(head, image.affine) & ~removed & np.isfinite(image.data)
     return DefaceRegion(removed, kept_everywhere, air, figures)
 
 
@@ -278,7 +278,7 @@ def _depth(head: Mask, box: Box, affine: Affine) -> Field:
     return depth[cut].astype(np.float32)
 
 
-def _far_air(head: Mask, affine: Affine) -> Mask:
+def far_air(head: Mask, affine: Affine) -> Mask:
     """Air farther than `AIR_DISTANCE_MM` from the head, found on a coarse grid."""
     steps = np.maximum(1, np.round(3.0 / voxel_sizes(affine))).astype(int)
     thin = ndimage.maximum_filter(head, steps.tolist())[:: steps[0], :: steps[1], :: steps[2]]

@@ -1,0 +1,87 @@
+"""Region of the method `ml`: face and ears as the network sees them in the image itself.
+
+No registration and no atlas: the network's regions on its 2 mm grid are brought to the image's
+voxels. Whatever lies outside the predicted head and nearest to a region - hair, noise, the own
+skin where the network drew the head a little small - goes with it. The network's own brain and
+CSF, grown by a margin, stay.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from anonymi_bids.core.grid import Affine, resample, voxel_volume_ml
+from anonymi_bids.core.mask import head_mask
+from anonymi_bids.deface.mask import DefaceRegion, far_air
+from anonymi_bids.head.network import REGIONS, SPACING_MM, HeadMap
+from anonymi_bids.model import Image
+
+Mask = npt.NDArray[np.bool_]
+
+SHADOW_MM = 40.0
+"""Air belongs to a region up to this distance from it."""
+GROWN_MM = 2.0
+"""Regions are grown by this within the head: the network knows their border to a voxel."""
+
+
+def build_region(
+    image: Image, seen: HeadMap, *, brain_margin_mm: float, ears: bool
+) -> DefaceRegion:
+    """Find the voxels of face and ears on the grid of an image.
+
+    Parameters
+    ----------
+    image : Image
+        3-D image (of a series: the mean), scaled float values.
+    seen : HeadMap
+        What the network sees in it.
+    brain_margin_mm : float
+        Predicted brain and CSF, grown by this, are protected.
+    ears : bool
+        Remove the ears too.
+
+    Returns
+    -------
+    DefaceRegion
+        ``figures``: ``removed_ml``, ``face_ml``, ``brain_ml``.
+    """
+    chosen = seen.regions if ears else seen.regions[:1]
+    region = np.max(chosen, axis=0) > 0.5
+    brain = (seen.share("brain", "csf") > 0.5) & seen.in_view
+    head = (seen.shares[0] < 0.5) & seen.in_view
+    removed = _with_shadow(region, head)
+    protected = ndimage.distance_transform_edt(~brain, sampling=SPACING_MM) <= brain_margin_mm
+    shape = (image.data.shape[0], image.data.shape[1], image.data.shape[2])
+    kept = _brought(protected, seen.affine, image, shape)
+    gone = _brought(removed, seen.affine, image, shape) & ~kept
+    own_head = head_mask(image.data, image.affine)
+    air = far_air(own_head, image.affine) & ~gone & np.isfinite(image.data)
+    unit = voxel_volume_ml(image.affine)
+    figures = {
+        "removed_ml": round(float(gone.sum()) * unit, 3),
+        "face_ml": round(float((seen.regions[0] > 0.5).sum()) * SPACING_MM**3 / 1000, 3),
+        "brain_ml": round(float(brain.sum()) * SPACING_MM**3 / 1000, 3),
+        "n_regions": float(len(REGIONS) if ears else 1),
+    }
+    return DefaceRegion(gone, kept, air, figures)
+
+
+def _with_shadow(region: Mask, head: Mask) -> Mask:
+    """Region, grown a little, and everything outside the head that lies nearest to it."""
+    region = region & head
+    if not region.any():
+        return np.zeros(head.shape, bool)
+    grown = ndimage.distance_transform_edt(~region, sampling=SPACING_MM) <= GROWN_MM
+    apart, nearest = ndimage.distance_transform_edt(
+        ~head, sampling=SPACING_MM, return_indices=True
+    )
+    shadow = region[tuple(nearest)] & (apart <= SHADOW_MM)
+    return (grown & head) | (shadow & ~head)
+
+
+def _brought(mask: Mask, affine: Affine, image: Image, shape: tuple[int, int, int]) -> Mask:
+    """Bring a mask of the network's grid to the image, its edges interpolated."""
+    soft = resample(mask.astype(np.float32), affine, image.affine, shape, order=1)
+    return np.asarray(soft > 0.5, bool)

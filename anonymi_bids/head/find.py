@@ -1,0 +1,94 @@
+"""Find a head: by the network where it is sure, else by registration; doubt means not found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from anonymi_bids.head.atlas import Atlas
+from anonymi_bids.head.judge import FACE_KEPT, FACE_SEEN, VAULT_SEEN
+from anonymi_bids.head.locate import find_head
+from anonymi_bids.head.sight import Sight, apart_mm, see_head
+from anonymi_bids.model import HeadFit, HeadStatus, Image
+
+SURE_SIGHT = 0.8
+"""From this confidence on the network is believed without a registration."""
+SOME_SIGHT = 0.4
+"""From this on its disagreement counts."""
+MAX_APART_MM = 15.0
+"""Two places of the head that differ by more at nasion, ears, chin or vertex contradict."""
+EMPTY_SHELL = 0.35
+"""Less of the space of skull and scalp filled than this: stripped."""
+
+
+def find_head_quickly(image: Image, atlas: Atlas, model: Any, *, seed: int = 0) -> HeadFit:
+    """Place the atlas on a scan by the network, or by registration where the network is unsure.
+
+    Parameters
+    ----------
+    image : Image
+        3-D (of a series: the mean), any contrast and orientation.
+    atlas : Atlas
+    model : onnxruntime session
+    seed : int
+        Of the registration.
+
+    Returns
+    -------
+    HeadFit
+        ``figures`` holds those of `anonymi_bids.head.sight`, and ``by_network`` 1 or 0.
+
+    Raises
+    ------
+    NotAHead
+        If the image is empty or constant.
+    """
+    sight = see_head(image, atlas, model)
+    if sight.confidence >= SURE_SIGHT:
+        return fit_of(sight)
+    fit = find_head(image, atlas, seed=seed)
+    return confronted(fit, sight, atlas)
+
+
+def confronted(fit: HeadFit, sight: Sight, atlas: Atlas) -> HeadFit:
+    """Hold a registration against an unsure network: if they contradict, no head was found."""
+    apart = apart_mm(fit.atlas_to_image, sight.atlas_to_image, atlas)
+    figures = {**fit.figures, "sight": sight.confidence, "apart_mm": round(apart, 2)}
+    if sight.confidence >= SOME_SIGHT and apart > MAX_APART_MM:
+        return replace(
+            fit,
+            confidence=0.0,
+            status="no_head",
+            sentence=f"Network and registration place the head {apart:.0f} mm apart "
+            f"({MAX_APART_MM:.0f} mm are allowed), so neither is believed; look at the image.",
+            figures=figures,
+        )
+    return replace(fit, figures={**figures, "by_network": 0.0})
+
+
+def fit_of(sight: Sight) -> HeadFit:
+    """Say what a sight of the network shows."""
+    status, sentence = _status(sight.figures)
+    figures = {**sight.figures, "by_network": 1.0}
+    return HeadFit(sight.atlas_to_image, sight.confidence, status, sentence, figures)
+
+
+def _status(figures: Mapping[str, float]) -> tuple[HeadStatus, str]:
+    face, brain = figures["face_in_view"], figures["brain_in_view"]
+    if figures["shell_filled"] < EMPTY_SHELL:
+        return "stripped", (
+            "The image shows a brain without skull and scalp: no face is there to remove and no "
+            "skin to check, so it must be let through by hand."
+        )
+    if face >= FACE_SEEN and figures["face_filled"] < FACE_KEPT:
+        return "defaced", (
+            f"A head was found whose face is missing (only {figures['face_filled']:.0%} of it "
+            "meets tissue); it was probably defaced before."
+        )
+    if face < FACE_SEEN or brain < VAULT_SEEN:
+        return "partial", (
+            f"A head was found of which {face:.0%} of the face and {brain:.0%} of the brain lie "
+            "in the field of view."
+        )
+    return "head", "A head with its face was found."

@@ -1,0 +1,261 @@
+"""Find a head with the network, and know when the network is wrong.
+
+Three looks: one centred on what stands out of the air, one centred on the head that the first
+found, and one at the mirror image. What they say must agree with itself: predicted coordinates
+with one affine map, landmarks with the atlas', brain with the atlas' brain, and the mirror image
+with the image. Where it does not, every other naming of the axes is tried, and if none is better
+the answer says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from anonymi_bids.core.grid import Affine, apply_affine, resample
+from anonymi_bids.core.mask import air_threshold
+from anonymi_bids.core.register import axis_rotations, inverse, take_apart
+from anonymi_bids.errors import NotAHead
+from anonymi_bids.head.atlas import Atlas
+from anonymi_bids.head.network import (
+    CLASSES,
+    LANDMARKS,
+    SPACING_MM,
+    HeadMap,
+    averaged,
+    fit_affine,
+    grid_at,
+    look,
+)
+from anonymi_bids.model import Image
+
+CENTRE_ATLAS_MM = (0.0, 8.0, 20.0)
+"""Middle of the head in atlas mm; the grid is centred there."""
+BELOW_TOP_MM = 100.0
+COARSE_MM = 4.0
+SURE = 0.5
+"""A landmark counts if this share of its map lies round its peak."""
+TURN_BELOW = 0.5
+"""Below this confidence other namings of the axes are tried."""
+TURN_LEAD = 0.15
+PROBES = ("nasion", "lpa", "rpa", "chin", "vertex")
+"""Points of the atlas at which two affine maps are compared."""
+
+RAMPS = {
+    "residual_mm": (10.0, 5.0),
+    "landmark_mm": (20.0, 9.0),
+    "flip_mm": (16.0, 7.0),
+    "brain_dice": (0.70, 0.85),
+    "stretch_low": (0.62, 0.72),
+    "stretch_high": (1.40, 1.28),
+    "located_ml": (250.0, 600.0),
+}
+"""Where each figure gives no and full confidence."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """A head as the network sees it.
+
+    Attributes
+    ----------
+    seen : HeadMap
+        Mean of the look and the mirrored look.
+    atlas_to_image : (4, 4) ndarray
+    confidence : float
+        Lowest ramp over `figures`, 0 … 1.
+    figures : dict
+    """
+
+    seen: HeadMap = field(repr=False)
+    atlas_to_image: Affine
+    confidence: float
+    figures: dict[str, float]
+
+
+def see_head(image: Image, atlas: Atlas, model: Any) -> Sight:
+    """Find the head of a scan.
+
+    Parameters
+    ----------
+    image : Image
+        3-D (of a series: the mean), any contrast and orientation.
+    atlas : Atlas
+    model : onnxruntime session
+        From `anonymi_bids.head.network.load_model`.
+
+    Returns
+    -------
+    Sight
+
+    Raises
+    ------
+    NotAHead
+        If the image is empty or constant.
+    """
+    centre = first_centre(image)
+    best = _two_looks(image, atlas, model, centre, np.eye(3))
+    if best.confidence < TURN_BELOW:
+        best = _other_axes(image, atlas, model, centre, best)
+    return _with_mirror(image, atlas, model, best)
+
+
+def first_centre(image: Image) -> npt.NDArray[np.float64]:
+    """Guess the middle of the head from what stands out of the air, mm.
+
+    Raises
+    ------
+    NotAHead
+        If there is no finite value or all are equal.
+    """
+    data = np.asarray(image.data, np.float32)
+    finite = np.isfinite(data)
+    if not finite.any() or float(data[finite].min()) == float(data[finite].max()):
+        raise NotAHead(
+            "All voxels of the image have one value, so there is no head in it; withhold it."
+        )
+    data = np.nan_to_num(data, posinf=0.0, neginf=0.0)
+    steps = np.maximum(1, np.floor(COARSE_MM / image.voxel_sizes)).astype(int)
+    thin, affine = averaged(data, image.affine, steps)
+    solid = ndimage.binary_opening(thin > air_threshold(data), iterations=1)
+    if not solid.any():
+        solid = np.ones(thin.shape, bool)
+    places = apply_affine(affine, np.argwhere(solid))
+    low, high = np.percentile(places, (1, 99), axis=0)
+    if high[2] - low[2] > 2 * BELOW_TOP_MM:
+        upper = places[places[:, 2] > high[2] - 2 * BELOW_TOP_MM]
+        low, high = np.percentile(upper, (1, 99), axis=0)
+    return np.asarray((low + high) / 2, dtype=np.float64)
+
+
+def _two_looks(
+    image: Image, atlas: Atlas, model: Any, centre: npt.NDArray[np.float64], turn: Affine
+) -> Sight:
+    """Look, move the grid to where the head is, look again."""
+    first = _judged(look(image, model, grid_at(centre, turn)), atlas)
+    if not np.isfinite(first.figures["residual_mm"]):
+        return first
+    moved = apply_affine(first.atlas_to_image, CENTRE_ATLAS_MM)
+    if np.linalg.norm(moved - centre) > 150:
+        return first
+    second = _judged(look(image, model, grid_at(moved, turn)), atlas)
+    return second if second.confidence >= first.confidence else first
+
+
+def _other_axes(
+    image: Image, atlas: Atlas, model: Any, centre: npt.NDArray[np.float64], plain: Sight
+) -> Sight:
+    """Try the other 23 namings of the axes; a header is distrusted only for a clear lead."""
+    tried = []
+    for number, turn in enumerate(axis_rotations()):
+        if np.allclose(turn, np.eye(3)):
+            continue
+        tried.append((_judged(look(image, model, grid_at(centre, turn)), atlas), -number, turn))
+    best, _, turn = max(tried, key=lambda entry: (entry[0].confidence, entry[1]))
+    if best.confidence < 0.1:
+        return plain
+    again = _two_looks(image, atlas, model, centre, turn)
+    return again if again.confidence > plain.confidence + TURN_LEAD else plain
+
+
+def _with_mirror(image: Image, atlas: Atlas, model: Any, sight: Sight) -> Sight:
+    """Look at the mirror image too: both answers are averaged, and must agree."""
+    mirrored = look(image, model, sight.seen.affine, mirrored=True)
+    other, _ = fit_affine(mirrored)
+    flip_mm = apart_mm(sight.atlas_to_image, other, atlas)
+    return _judged(averaged_maps(sight.seen, mirrored), atlas, flip_mm=flip_mm)
+
+
+def averaged_maps(one: HeadMap, two: HeadMap) -> HeadMap:
+    """Mean of two answers on one grid."""
+    landmarks = {name: (one.landmarks[name] + two.landmarks[name]) / 2 for name in LANDMARKS}
+    half = np.float32(0.5)
+    return HeadMap(
+        one.affine,
+        np.asarray(half * (one.shares + two.shares), np.float32),
+        np.asarray(half * (one.regions + two.regions), np.float32),
+        one.in_view,
+        one.coarse_affine,
+        np.asarray(half * (one.coordinates + two.coordinates), np.float32),
+        landmarks,
+        {name: min(one.sureness[name], two.sureness[name]) for name in LANDMARKS},
+    )
+
+
+def apart_mm(one: Affine, two: Affine, atlas: Atlas) -> float:
+    """Largest distance between what two affine maps make of some points of the atlas, mm."""
+    points = np.stack([atlas.landmarks[name] for name in PROBES])
+    apart = np.linalg.norm(apply_affine(one, points) - apply_affine(two, points), axis=1)
+    return float(apart.max())
+
+
+def _judged(seen: HeadMap, atlas: Atlas, *, flip_mm: float = 0.0) -> Sight:
+    """Fit the affine and measure how well everything agrees."""
+    matrix, figures = fit_affine(seen)
+    if not np.isfinite(figures["residual_mm"]):
+        return Sight(seen, matrix, 0.0, figures | {"flip_mm": flip_mm})
+    stretches, angle = take_apart(matrix)[1:]
+    figures |= {
+        "flip_mm": round(flip_mm, 2),
+        "stretch_low": round(float(stretches[0]), 4),
+        "stretch_high": round(float(stretches[-1]), 4),
+        "angle_deg": round(float(angle), 2),
+        **_landmark_figures(seen, atlas, matrix),
+        **_tissue_figures(seen, atlas, matrix),
+    }
+    ramps = [_ramp(figures[name], *RAMPS[name]) for name in RAMPS]
+    return Sight(seen, matrix, round(float(min(ramps)), 4), figures)
+
+
+def _landmark_figures(seen: HeadMap, atlas: Atlas, matrix: Affine) -> dict[str, float]:
+    """Median distance of sure landmarks to the atlas' brought by the affine, mm."""
+    apart = [
+        float(np.linalg.norm(seen.landmarks[n] - apply_affine(matrix, atlas.landmarks[n])))
+        for n in LANDMARKS
+        if seen.sureness[n] >= SURE and n in atlas.landmarks
+    ]
+    middle = float(np.median(apart)) if len(apart) >= 3 else 0.0
+    return {"landmarks_sure": float(len(apart)), "landmark_mm": round(middle, 2)}
+
+
+def _tissue_figures(seen: HeadMap, atlas: Atlas, matrix: Affine) -> dict[str, float]:
+    """Compare predicted brain, skull and face with what the brought atlas expects in view."""
+    shape = seen.in_view.shape
+    back = inverse(matrix)
+
+    def brought(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        moved = resample(
+            mask, atlas.labels.affine, seen.affine, shape, source_to_target=inverse(back)
+        )
+        return np.asarray(moved, bool) & seen.in_view
+
+    brain = (seen.share("brain", "csf") > 0.5) & seen.in_view
+    expected = brought(atlas.brain.data)
+    head = brought(atlas.head.data)
+    face = brought(atlas.face.data & atlas.head.data)
+    whole = float(atlas.brain.data.sum()) * 1.5**3 * abs(np.linalg.det(matrix[:3, :3]))
+    face_whole = float((atlas.face.data & atlas.head.data).sum()) * 1.5**3
+    face_whole *= abs(np.linalg.det(matrix[:3, :3]))
+    voxel = SPACING_MM**3
+    shell = head & ~expected & ndimage.binary_dilation(expected, iterations=7)
+    found_head = seen.shares[CLASSES.index("air")] < 0.5
+    found_face = (seen.regions[0] > 0.5) & seen.in_view
+    both = float((brain & expected).sum())
+    return {
+        "brain_ml": round(float(brain.sum()) * voxel / 1000, 1),
+        "brain_dice": round(2 * both / max(float(brain.sum() + expected.sum()), 1.0), 4),
+        "brain_in_view": round(float(expected.sum()) * voxel / max(whole, 1.0), 4),
+        "shell_filled": round(float(found_head[shell].mean()) if shell.any() else 0.0, 4),
+        "face_in_view": round(float(face.sum()) * voxel / max(face_whole, 1.0), 4),
+        "face_ml": round(float(found_face.sum()) * voxel / 1000, 1),
+        "face_filled": round(float(found_head[face].mean()) if face.any() else 0.0, 4),
+    }
+
+
+def _ramp(value: float, none: float, full: float) -> float:
+    """0 at and beyond `none`, 1 at and beyond `full`, straight between; NaN gives 0."""
+    return float(np.nan_to_num(np.clip((value - none) / (full - none), 0, 1)))

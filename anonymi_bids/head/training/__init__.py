@@ -1,0 +1,1 @@
+"""How the head model is trained: subjects, random scans, network, losses, loop, export."""

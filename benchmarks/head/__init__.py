@@ -1,0 +1,1 @@
+"""The head model: what it is trained with, and how good it is."""

@@ -1,0 +1,192 @@
+"""``python -m benchmarks.head.evaluate SUBJECTS OUT``: the head model on heads it never saw.
+
+SUBJECTS is a folder made by `benchmarks.head.prepare` (its ``test`` part by default); each head is
+painted as T1w, T2w, FLAIR and CT at 1 mm and as T1w with slices of 5 mm, tilted at random, and
+the network's answer is held against the labels at the image's own resolution.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anonymi_bids.core.grid import apply_affine, grid_around, resample
+from anonymi_bids.head.atlas import load_atlas
+from anonymi_bids.head.network import CLASSES, LANDMARKS, HeadMap, load_model
+from anonymi_bids.head.sight import apart_mm, see_head
+from anonymi_bids.head.training.subjects import Subject, load_subject
+from anonymi_bids.model import Image
+from anonymi_bids.phantoms.paint import add_noise, signals
+from benchmarks.common import in_processes, one_thread, read_json, write_json
+from benchmarks.quality.cases import tilt
+
+KINDS = {
+    "T1w": ("T1w", (1.0, 1.0, 1.0)),
+    "T2w": ("T2w", (1.0, 1.0, 1.0)),
+    "FLAIR": ("FLAIR", (1.0, 1.0, 1.0)),
+    "CT": ("CT", (1.0, 1.0, 1.0)),
+    "T1w 5 mm": ("T1w", (1.0, 1.0, 5.0)),
+}
+PARTS = {"brain": ("brain", "csf"), "bone": ("bone",), "eyes": ("eyes",)}
+REGION_BITS = {"face": 1, "ear_left": 2, "ear_right": 4}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One head painted one way."""
+
+    path: Path
+    kind: str
+    model: Path | None
+    out: Path
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure what has not been measured, then print a table."""
+    parser = argparse.ArgumentParser(prog="benchmarks.head.evaluate", description=__doc__)
+    parser.add_argument("subjects", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--model", type=Path, help="weights other than the packaged")
+    parser.add_argument("--only", nargs="*", default=[], help="names of subjects")
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS))
+    parser.add_argument("--nprocs", type=int, default=2)
+    args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
+    paths = [
+        path
+        for path in sorted(args.subjects.glob("*.npz"))
+        if not path.stem.startswith("scan") and (not args.only or path.stem in args.only)
+    ]
+    tasks = [Task(path, kind, args.model, args.out) for path in paths for kind in args.kinds]
+    todo = [task for task in tasks if not result_of(task).exists()]
+    failures = in_processes(run, todo, args.nprocs)
+    print(table([read_json(result_of(t)) for t in tasks if result_of(t).exists()]))
+    for line in failures:
+        print("FAILED", line)
+    return 1 if failures else 0
+
+
+def result_of(task: Task) -> Path:
+    """Where the figures of a task are kept."""
+    return task.out / f"{task.path.stem}_{task.kind.replace(' ', '')}.json"
+
+
+def run(task: Task) -> str:
+    """Paint, look, measure."""
+    one_thread()
+    subject = load_subject(task.path)
+    image, labels, regions = painted(subject, task.kind)
+    model, atlas = load_model(task.model), load_atlas()
+    see_head(image, atlas, model)
+    began = time.process_time()
+    sight = see_head(image, atlas, model)
+    figures: dict[str, Any] = {
+        "name": subject.name,
+        "kind": task.kind,
+        "seconds": round(time.process_time() - began, 2),
+        "confidence": sight.confidence,
+        "figures": sight.figures,
+        "dice": dice_of(sight.seen, subject, image, labels, regions),
+        "affine_mm": apart_mm(sight.atlas_to_image, subject.atlas_to_head, atlas),
+        "landmark_mm": {
+            name: float(np.linalg.norm(sight.seen.landmarks[name] - point))
+            for name, point in zip(LANDMARKS, subject.landmarks, strict=True)
+            if np.isfinite(point).all()
+        },
+    }
+    write_json(result_of(task), figures)
+    dice = " ".join(f"{name} {value:.3f}" for name, value in figures["dice"].items())
+    marks = np.mean(list(figures["landmark_mm"].values()) or [np.nan])
+    return (
+        f"{subject.name} {task.kind}: sure {sight.confidence:.2f}, {dice}, landmarks {marks:.1f} "
+        f"mm, affine {figures['affine_mm']:.1f} mm, {figures['seconds']:.1f} s"
+    )
+
+
+def painted(subject: Subject, kind: str) -> tuple[Image, np.ndarray, np.ndarray]:
+    """Paint a subject in a tilted grid; returns image, tissue codes and region bits on it."""
+    contrast, sizes = KINDS[kind]
+    rng = np.random.default_rng([17, len(subject.name), len(kind)])
+    grid, shape = grid_around(subject.tissue.shape, subject.affine, 1.0)
+    turn = tilt(rng)
+    middle = apply_affine(grid, (np.array(shape) - 1) / 2)
+    about = np.eye(4)
+    about[:3, :3] = turn[:3, :3]
+    about[:3, 3] = middle - turn[:3, :3] @ middle
+    grid = about @ grid
+    tissue = resample(subject.tissue, subject.affine, grid, shape, order=0)
+    bits = resample(subject.regions, subject.affine, grid, shape, order=0)
+    table = np.zeros(16, np.float32)
+    table[: len(signals(contrast))] = signals(contrast)
+    step = int(sizes[2])
+    signal = table[tissue]
+    if step > 1:
+        count = shape[2] // step
+        signal = signal[:, :, : count * step].reshape(*shape[:2], count, step).mean(axis=3)
+        tissue, bits = tissue[:, :, step // 2 :: step], bits[:, :, step // 2 :: step]
+        tissue, bits = tissue[:, :, :count], bits[:, :, :count]
+        start = apply_affine(grid, (0, 0, (step - 1) / 2))
+        grid = grid @ np.diag([1, 1, step, 1.0])
+        grid[:3, 3] = start
+    return Image(add_noise(signal, contrast, rng), grid), tissue, bits
+
+
+def dice_of(
+    seen: HeadMap, subject: Subject, image: Image, tissue: np.ndarray, bits: np.ndarray
+) -> dict[str, float]:
+    """Dice of classes and regions on the image's grid, over voxels whose class is known."""
+    shape = image.data.shape
+    allowed = subject.allowed[tissue]
+    found = {}
+    for name, classes in PARTS.items():
+        mask = sum(1 << CLASSES.index(c) for c in classes)
+        true = (allowed & ~np.uint8(mask)) == 0
+        unsure = ~true & ((allowed & mask) > 0)
+        if int(true.sum()) < 200 or (name != "brain" and unsure.sum() > 0.2 * (allowed > 1).sum()):
+            continue
+        share = resample(seen.share(*classes), seen.affine, image.affine, shape)
+        found[name] = dice((share > 0.5) & ~unsure, true)
+    for number, (name, bit) in enumerate(REGION_BITS.items()):
+        true = (bits & bit) > 0
+        if int(true.sum()) < 200:
+            continue
+        share = resample(seen.regions[number], seen.affine, image.affine, shape)
+        found[name] = dice(share > 0.5, true)
+    return found
+
+
+def dice(one: np.ndarray, two: np.ndarray) -> float:
+    """Overlap of two masks, 0 … 1."""
+    return float(2 * (one & two).sum() / max(int(one.sum()) + int(two.sum()), 1))
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """Give mean and range by kind."""
+    lines = []
+    for kind in KINDS:
+        part = [r for r in results if r["kind"] == kind]
+        if not part:
+            continue
+        cells = []
+        for name in (*PARTS, *REGION_BITS):
+            values = [r["dice"][name] for r in part if name in r["dice"]]
+            if values:
+                cells.append(f"{name} {np.mean(values):.3f} [{min(values):.3f}] n{len(values)}")
+        marks = [np.mean(list(r["landmark_mm"].values())) for r in part if r["landmark_mm"]]
+        cells.append(f"landmarks {np.mean(marks):.1f} [{max(marks):.1f}] mm")
+        affine = [r["affine_mm"] for r in part]
+        cells.append(f"affine {np.mean(affine):.1f} [{max(affine):.1f}] mm")
+        cells.append(f"sure {np.mean([r['confidence'] for r in part]):.2f}")
+        cells.append(f"{np.mean([r['seconds'] for r in part]):.1f} s")
+        lines.append(f"{kind}: " + ", ".join(cells))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""Finding a head by the network: right where it is right, and unsure where it is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anonymi_bids.core.grid import apply_affine
+from anonymi_bids.core.register import rigid_matrix
+from anonymi_bids.errors import NotAHead
+from anonymi_bids.head import find, sight
+from anonymi_bids.head.atlas import load_atlas
+from anonymi_bids.head.network import GRID_SHAPE, HeadMap, grid_at
+from anonymi_bids.model import HeadFit, Image
+
+from .maps import looker, perfect_map, scan_of
+
+POSE = rigid_matrix((8, -5, 12), (6.0, -14.0, 9.0))
+
+
+def see(monkeypatch: pytest.MonkeyPatch, image: Image, **spoil: Any) -> sight.Sight:
+    monkeypatch.setattr(sight, "look", looker(load_atlas(), POSE, **spoil))
+    return sight.see_head(image, load_atlas(), None)
+
+
+def test_a_perfect_answer_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = see(monkeypatch, scan_of(load_atlas(), POSE))
+    assert found.confidence == 1.0
+    assert sight.apart_mm(found.atlas_to_image, POSE, load_atlas()) < 0.5
+    fit = find.fit_of(found)
+    assert fit.status == "head"
+    assert fit.figures["by_network"] == 1
+
+
+def test_an_answer_that_differs_in_the_mirror_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = see(monkeypatch, scan_of(load_atlas(), POSE), mirror_shift=(0, 18, 0))
+    assert found.figures["flip_mm"] == pytest.approx(18, abs=0.5)
+    assert found.confidence == 0.0
+
+
+def test_coordinates_without_an_affine_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crooked(seen: HeadMap) -> HeadMap:
+        bent = seen.coordinates.copy()
+        bent[1] += 25 * np.sin(bent[2] / 15)
+        return replace(seen, coordinates=bent)
+
+    found = see(monkeypatch, scan_of(load_atlas(), POSE), change=crooked)
+    assert found.figures["residual_mm"] > 10
+    assert found.confidence == 0.0
+
+
+def test_a_brain_elsewhere_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shifted(seen: HeadMap) -> HeadMap:
+        return replace(seen, shares=np.roll(seen.shares, 25, axis=2))
+
+    found = see(monkeypatch, scan_of(load_atlas(), POSE), change=shifted)
+    assert found.figures["brain_dice"] < 0.7
+    assert found.confidence == 0.0
+
+
+def test_landmarks_elsewhere_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shifted(seen: HeadMap) -> HeadMap:
+        return replace(
+            seen, landmarks={name: place + (0, 0, 25) for name, place in seen.landmarks.items()}
+        )
+
+    found = see(monkeypatch, scan_of(load_atlas(), POSE), change=shifted)
+    assert found.figures["landmark_mm"] == pytest.approx(25, abs=1)
+    assert found.confidence == 0.0
+
+
+def test_a_wrong_header_is_found_by_other_axes(monkeypatch: pytest.MonkeyPatch) -> None:
+    turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1.0]])
+    found = see(monkeypatch, scan_of(load_atlas(), POSE), only_upright=turn)
+    assert found.confidence == 1.0
+    np.testing.assert_allclose(found.seen.affine[:3, :3], 2 * turn)
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_an_empty_image_is_no_head(value: float) -> None:
+    with pytest.raises(NotAHead):
+        sight.first_centre(Image(np.full((20, 20, 20), value, np.float32), np.eye(4)))
+
+
+@settings(max_examples=10, deadline=None)
+@given(shift=st.tuples(*[st.integers(-20, 20)] * 3))
+def test_the_first_centre_moves_with_the_head(shift: tuple[int, int, int]) -> None:
+    rng = np.random.default_rng(0)
+    data = rng.normal(0, 1, (90, 90, 90)).astype(np.float32)
+    places = np.moveaxis(np.indices(data.shape), 0, -1)
+    data[np.linalg.norm(places - 45 - np.array(shift), axis=-1) < 18] += 100
+    centre = sight.first_centre(Image(np.abs(data), np.diag([3.0, 3.0, 3.0, 1.0])))
+    np.testing.assert_allclose(centre, 3 * (45 + np.array(shift)), atol=6)
+
+
+def test_a_stripped_head_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stripped(seen: HeadMap) -> HeadMap:
+        shares = seen.shares.copy()
+        outside = shares[1] + shares[2] < 0.5
+        shares[:, outside] = 0
+        shares[0, outside] = 1
+        return replace(seen, shares=shares)
+
+    found = see(monkeypatch, scan_of(load_atlas(), POSE), change=stripped)
+    assert find.fit_of(found).status == "stripped"
+
+
+def test_a_missing_face_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def defaced(seen: HeadMap) -> HeadMap:
+        shares = seen.shares.copy()
+        gone = seen.regions[0] > 0.5
+        shares[:, gone] = 0
+        shares[0, gone] = 1
+        return replace(seen, shares=shares)
+
+    found = see(monkeypatch, scan_of(load_atlas(), POSE), change=defaced)
+    assert find.fit_of(found).status == "defaced"
+
+
+def test_a_field_of_view_without_a_face_is_partial(monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = scan_of(load_atlas(), POSE)
+    low = int(apply_affine(np.linalg.inv(scan.affine), apply_affine(POSE, (0, 0, 30)))[2])
+    affine = scan.affine.copy()
+    affine[:3, 3] = apply_affine(affine, (0, 0, low))
+    found = see(monkeypatch, Image(scan.data[:, :, low:], affine))
+    assert find.fit_of(found).status == "partial"
+
+
+def test_network_and_registration_that_contradict_find_no_head() -> None:
+    atlas = load_atlas()
+    image = scan_of(atlas, POSE)
+    seen = perfect_map(atlas, POSE, grid_at(apply_affine(POSE, (0, 8, 20))), image)
+    unsure = sight.Sight(seen, POSE, 0.5, {})
+    other = POSE.copy()
+    other[:3, 3] += (0, 30, 0)
+    fit = HeadFit(other, 0.9, "head", "A head with its face was found.", {})
+    against = find.confronted(fit, unsure, atlas)
+    assert against.status == "no_head"
+    assert against.confidence == 0
+    assert "30 mm apart" in against.sentence
+    near = find.confronted(replace(fit, atlas_to_image=POSE), unsure, atlas)
+    assert near.status == "head"
+    blind = find.confronted(fit, replace(unsure, confidence=0.1), atlas)
+    assert blind.status == "head"
+
+
+def test_the_grid_holds_the_whole_head() -> None:
+    atlas = load_atlas()
+    grid = grid_at(sight.CENTRE_ATLAS_MM)
+    corners = apply_affine(
+        np.linalg.inv(grid), apply_affine(atlas.head.affine, np.argwhere(atlas.head.data))
+    )
+    assert (corners > -0.5).all()
+    assert (corners < np.array(GRID_SHAPE) - 0.5).all()
