@@ -36,6 +36,11 @@ SKIN_DEPTH_MM = 6.0
 SKIN_BY_BRAIN_MM = 3.5
 """The same beside the protected brain, where scalp and skull together are thicker than this."""
 
+SIDE_DEPTH_MM = 14.0
+SIDE_FORWARD_MM, SIDE_UP_MM = 20.0, -12.0
+"""Beside the middle fossa (so far forward and so high, upright frame) nothing deeper goes: the
+temporal lobe may hang some mm lower than the atlas knows."""
+
 TILT_DEG = 6.0
 """The atlas looks up by this against the plane through brows and preauricular points."""
 
@@ -139,7 +144,8 @@ def build_region(
     protected = (brain_mm < brain_margin_mm) & (depth >= SKIN_BY_BRAIN_MM)
     core = (places.depth_in(atlas.head) >= CORE_DEPTH_MM) & (depth >= SKIN_DEPTH_MM)
     eyes = places.distance_to(atlas.labels.data == EYE_LABEL, atlas.labels.affine)
-    kept = protected | (core & (eyes > EYE_MARGIN_MM))
+    beside_fossa = (places.coordinate(1) < SIDE_FORWARD_MM) & (places.coordinate(2) > SIDE_UP_MM)
+    kept = protected | (core & (eyes > EYE_MARGIN_MM)) | (beside_fossa & (depth >= SIDE_DEPTH_MM))
     window = places.window(up, back_mm=-BEHIND_EARS_MM if ears else 0.0)
     changed = window & ~kept
     if ears:
