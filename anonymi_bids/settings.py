@@ -63,16 +63,20 @@ class DefaceSettings:
     ears : bool
         Remove the ears too.
     brain_margin_mm : float
-        The atlas' brain and CSF, grown by this, are never touched.
+        Method `mask`: the atlas' brain and CSF, grown by this, are never touched.
+    ml_brain_margin_mm : float
+        Method `ml`: the brain and CSF that the network sees, grown by this, are never touched.
     """
 
     method: str = "mask"
     ears: bool = True
     brain_margin_mm: float = 5.0
+    ml_brain_margin_mm: float = 3.0
 
     def __post_init__(self) -> None:
         _check_choice("deface.method", self.method, METHODS)
-        _check_range("deface.brain_margin_mm", self.brain_margin_mm, 0, 30)
+        for name in ("brain_margin_mm", "ml_brain_margin_mm"):
+            _check_range(f"deface.{name}", getattr(self, name), 0, 30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from anonymi_bids.core.grid import Affine
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.head.judge import FACE_KEPT, FACE_SEEN, VAULT_SEEN
 from anonymi_bids.head.locate import find_head
@@ -48,23 +49,31 @@ def find_head_quickly(image: Image, atlas: Atlas, model: Any, *, seed: int = 0) 
     if sight.confidence >= SURE_SIGHT:
         return fit_of(sight)
     fit = find_head(image, atlas, seed=seed)
+    if fit.status != "no_head":
+        # A header that names the axes wrongly hides the head from the network, not from a search.
+        again = see_head(image, atlas, model, start=fit.atlas_to_image)
+        sight = max(sight, again, key=lambda one: one.confidence)
     return confronted(fit, sight, atlas)
 
 
 def confronted(fit: HeadFit, sight: Sight, atlas: Atlas) -> HeadFit:
     """Hold a registration against an unsure network: if they contradict, no head was found."""
-    apart = apart_mm(fit.atlas_to_image, sight.atlas_to_image, atlas)
-    figures = {**fit.figures, "sight": sight.confidence, "apart_mm": round(apart, 2)}
-    if sight.confidence >= SOME_SIGHT and apart > MAX_APART_MM:
-        return replace(
-            fit,
-            confidence=0.0,
-            status="no_head",
-            sentence=f"Network and registration place the head {apart:.0f} mm apart "
-            f"({MAX_APART_MM:.0f} mm are allowed), so neither is believed; look at the image.",
-            figures=figures,
-        )
-    return replace(fit, figures={**figures, "by_network": 0.0})
+    figures = {**fit.figures, "sight": sight.confidence, "by_network": 0.0}
+    against = contradiction(sight, fit.atlas_to_image, atlas)
+    if sight.confidence >= SOME_SIGHT and against:
+        return replace(fit, confidence=0.0, status="no_head", sentence=against, figures=figures)
+    return replace(fit, figures=figures)
+
+
+def contradiction(sight: Sight, atlas_to_image: Affine, atlas: Atlas) -> str:
+    """Say how far network and registration are apart, if too far; else say nothing."""
+    apart = apart_mm(atlas_to_image, sight.atlas_to_image, atlas)
+    if apart <= MAX_APART_MM:
+        return ""
+    return (
+        f"Network and registration place the head {apart:.0f} mm apart "
+        f"({MAX_APART_MM:.0f} mm are allowed), so neither is believed; look at the image."
+    )
 
 
 def fit_of(sight: Sight) -> HeadFit:

@@ -26,7 +26,7 @@ from anonymi_bids.model import Image
 
 Volume = npt.NDArray[np.float32]
 
-GRID_SHAPE = (128, 144, 144)
+GRID_SHAPE = (112, 128, 128)
 """Voxels of the network's grid along x, y, z."""
 SPACING_MM = 2.0
 CT_WINDOW_HU = (-300.0, 900.0)

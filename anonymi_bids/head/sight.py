@@ -1,10 +1,9 @@
 """Find a head with the network, and know when the network is wrong.
 
-Three looks: one centred on what stands out of the air, one centred on the head that the first
-found, and one at the mirror image. What they say must agree with itself: predicted coordinates
-with one affine map, landmarks with the atlas', brain with the atlas' brain, and the mirror image
-with the image. Where it does not, every other naming of the axes is tried, and if none is better
-the answer says so.
+Three looks: one centred on what stands out of the air (or where a registration says the head is),
+one centred on the head that the first found and turned upright with it, and one at its mirror
+image. What they say must agree with itself: predicted coordinates with one affine map, landmarks
+with the atlas', brain with the atlas' brain, and the mirror image with the image.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from scipy import ndimage
 
 from anonymi_bids.core.grid import Affine, apply_affine, resample
 from anonymi_bids.core.mask import air_threshold
-from anonymi_bids.core.register import axis_rotations, inverse, take_apart
+from anonymi_bids.core.register import take_apart
 from anonymi_bids.errors import NotAHead
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.head.network import (
@@ -37,11 +36,12 @@ CENTRE_ATLAS_MM = (0.0, 8.0, 20.0)
 """Middle of the head in atlas mm; the grid is centred there."""
 BELOW_TOP_MM = 100.0
 COARSE_MM = 4.0
+FAR_MM = 150.0
+"""A head found farther than this from the middle of the grid is none."""
 SURE = 0.5
 """A landmark counts if this share of its map lies round its peak."""
-TURN_BELOW = 0.5
-"""Below this confidence other namings of the axes are tried."""
-TURN_LEAD = 0.15
+UPRIGHT_FROM = 0.1
+"""From this confidence on the second look is turned as the first found the head."""
 PROBES = ("nasion", "lpa", "rpa", "chin", "vertex")
 """Points of the atlas at which two affine maps are compared."""
 
@@ -77,7 +77,7 @@ class Sight:
     figures: dict[str, float]
 
 
-def see_head(image: Image, atlas: Atlas, model: Any) -> Sight:
+def see_head(image: Image, atlas: Atlas, model: Any, *, start: Affine | None = None) -> Sight:
     """Find the head of a scan.
 
     Parameters
@@ -87,6 +87,9 @@ def see_head(image: Image, atlas: Atlas, model: Any) -> Sight:
     atlas : Atlas
     model : onnxruntime session
         From `anonymi_bids.head.network.load_model`.
+    start : (4, 4) ndarray, optional
+        Atlas mm → mm of the image, where the head is thought to be; by default the network looks
+        at what stands out of the air, upright as the header says.
 
     Returns
     -------
@@ -97,10 +100,11 @@ def see_head(image: Image, atlas: Atlas, model: Any) -> Sight:
     NotAHead
         If the image is empty or constant.
     """
-    centre = first_centre(image)
-    best = _two_looks(image, atlas, model, centre, np.eye(3))
-    if best.confidence < TURN_BELOW:
-        best = _other_axes(image, atlas, model, centre, best)
+    centre, turn = first_centre(image), np.eye(3)
+    if start is not None:
+        centre, turn = apply_affine(start, CENTRE_ATLAS_MM), take_apart(start)[0]
+    first = _judged(look(image, model, grid_at(centre, turn)), atlas)
+    best = _second_look(image, atlas, model, first, centre)
     return _with_mirror(image, atlas, model, best)
 
 
@@ -132,34 +136,20 @@ def first_centre(image: Image) -> npt.NDArray[np.float64]:
     return np.asarray((low + high) / 2, dtype=np.float64)
 
 
-def _two_looks(
-    image: Image, atlas: Atlas, model: Any, centre: npt.NDArray[np.float64], turn: Affine
+def _second_look(
+    image: Image, atlas: Atlas, model: Any, first: Sight, centre: npt.NDArray[np.float64]
 ) -> Sight:
-    """Look, move the grid to where the head is, look again."""
-    first = _judged(look(image, model, grid_at(centre, turn)), atlas)
+    """Move the grid to where the head is, turn it upright with the head, look again."""
     if not np.isfinite(first.figures["residual_mm"]):
         return first
     moved = apply_affine(first.atlas_to_image, CENTRE_ATLAS_MM)
-    if np.linalg.norm(moved - centre) > 150:
+    if np.linalg.norm(moved - centre) > FAR_MM:
         return first
+    turn = first.seen.affine[:3, :3] / SPACING_MM
+    if first.confidence >= UPRIGHT_FROM:
+        turn = take_apart(first.atlas_to_image)[0]
     second = _judged(look(image, model, grid_at(moved, turn)), atlas)
     return second if second.confidence >= first.confidence else first
-
-
-def _other_axes(
-    image: Image, atlas: Atlas, model: Any, centre: npt.NDArray[np.float64], plain: Sight
-) -> Sight:
-    """Try the other 23 namings of the axes; a header is distrusted only for a clear lead."""
-    tried = []
-    for number, turn in enumerate(axis_rotations()):
-        if np.allclose(turn, np.eye(3)):
-            continue
-        tried.append((_judged(look(image, model, grid_at(centre, turn)), atlas), -number, turn))
-    best, _, turn = max(tried, key=lambda entry: (entry[0].confidence, entry[1]))
-    if best.confidence < 0.1:
-        return plain
-    again = _two_looks(image, atlas, model, centre, turn)
-    return again if again.confidence > plain.confidence + TURN_LEAD else plain
 
 
 def _with_mirror(image: Image, atlas: Atlas, model: Any, sight: Sight) -> Sight:
@@ -225,12 +215,9 @@ def _landmark_figures(seen: HeadMap, atlas: Atlas, matrix: Affine) -> dict[str, 
 def _tissue_figures(seen: HeadMap, atlas: Atlas, matrix: Affine) -> dict[str, float]:
     """Compare predicted brain, skull and face with what the brought atlas expects in view."""
     shape = seen.in_view.shape
-    back = inverse(matrix)
 
     def brought(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        moved = resample(
-            mask, atlas.labels.affine, seen.affine, shape, source_to_target=inverse(back)
-        )
+        moved = resample(mask, atlas.labels.affine, seen.affine, shape, source_to_target=matrix)
         return np.asarray(moved, bool) & seen.in_view
 
     brain = (seen.share("brain", "csf") > 0.5) & seen.in_view

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,9 +12,12 @@ from anonymi_bids.core.pseudonym import seed_for
 from anonymi_bids.interfaces.base import EvidenceInputSpec, EvidenceStep, traits
 from anonymi_bids.io.images import read_image
 
+if TYPE_CHECKING:
+    from anonymi_bids.deface.mask import DefaceRegion
 
-class MaskDefaceInputSpec(EvidenceInputSpec):
-    """Inputs of `MaskDeface`."""
+
+class DefaceInputSpec(EvidenceInputSpec):
+    """Inputs that all methods share."""
 
     seed = traits.Str(mandatory=True, desc="seed of the run")
     ears = traits.Bool(True, usedefault=True, desc="remove the ears too")
@@ -24,11 +27,10 @@ class MaskDefaceInputSpec(EvidenceInputSpec):
 class MaskDeface(EvidenceStep):
     """Remove face and ears by the atlas' regions; every volume of a 4-D image."""
 
-    input_spec = MaskDefaceInputSpec
+    input_spec = DefaceInputSpec
 
     def work(self, evidence: dict[str, Any], folder: Path) -> dict[str, Any]:
         """Build the region on the (mean) image and apply it to all volumes."""
-        from anonymi_bids.deface.apply import deface_scan
         from anonymi_bids.deface.mask import build_region
         from anonymi_bids.head.atlas import load_atlas
 
@@ -39,12 +41,63 @@ class MaskDeface(EvidenceStep):
             brain_margin_mm=self.inputs.brain_margin_mm,
             ears=self.inputs.ears,
         )
-        extension = evidence["entities"]["extension"]
-        after, mask = folder / f"after{extension}", folder / "mask.nii.gz"
-        seed = seed_for(int(self.inputs.seed), "fill", evidence["image"])
-        deface_scan(evidence["source"], after, mask, region, seed=seed)
-        return {
-            "after_file": os.fspath(after),
-            "mask_file": os.fspath(mask),
-            "region": dict(region.figures),
-        }
+        return _applied(region, evidence, folder, self.inputs.seed)
+
+
+class MlDefaceInputSpec(DefaceInputSpec):
+    """Inputs of `MlDeface`."""
+
+    min_confidence = traits.Float(mandatory=True, desc="the network must be this sure")
+
+
+class MlDeface(EvidenceStep):
+    """Remove face and ears as the network sees them in the image; every volume of a 4-D image."""
+
+    input_spec = MlDefaceInputSpec
+
+    def work(self, evidence: dict[str, Any], folder: Path) -> dict[str, Any]:
+        """Look at the (mean) image, hold the look against the carried head, apply the region."""
+        from anonymi_bids.deface.ml import build_region
+        from anonymi_bids.head.atlas import load_atlas
+        from anonymi_bids.head.find import contradiction
+        from anonymi_bids.head.network import load_model
+        from anonymi_bids.head.sight import see_head
+
+        image = read_image(evidence["source"])
+        atlas = load_atlas()
+        carried = np.asarray(evidence["atlas_to_image"], float)
+        sight = see_head(image, atlas, load_model(), start=carried)
+        if sight.confidence < self.inputs.min_confidence:
+            return {
+                "failure": f"The network is not sure of what it sees ({sight.confidence:.2f}, "
+                f"{self.inputs.min_confidence:.2f} is needed); use the method mask.",
+                "sight": sight.figures,
+            }
+        against = contradiction(sight, carried, atlas)
+        if against:
+            return {"failure": against, "sight": sight.figures}
+        region = build_region(
+            image,
+            sight.seen,
+            brain_margin_mm=self.inputs.brain_margin_mm,
+            ears=self.inputs.ears,
+        )
+        done = _applied(region, evidence, folder, self.inputs.seed)
+        return done | {"sight": {**sight.figures, "confidence": sight.confidence}}
+
+
+def _applied(
+    region: DefaceRegion, evidence: dict[str, Any], folder: Path, seed: str
+) -> dict[str, Any]:
+    """Write the image without its region, and the region."""
+    from anonymi_bids.deface.apply import deface_scan
+
+    extension = evidence["entities"]["extension"]
+    after, mask = folder / f"after{extension}", folder / "mask.nii.gz"
+    fill_seed = seed_for(int(seed), "fill", evidence["image"])
+    deface_scan(evidence["source"], after, mask, region, seed=fill_seed)
+    return {
+        "after_file": os.fspath(after),
+        "mask_file": os.fspath(mask),
+        "region": dict(region.figures),
+    }

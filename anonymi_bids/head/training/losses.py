@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -34,7 +34,6 @@ class Sample:
     landmarks : (7, 3) Tensor
         Coarse voxels.
     present : (7,) bool Tensor
-    regions_known : bool
     """
 
     scan: Tensor
@@ -44,7 +43,11 @@ class Sample:
     located: Tensor
     landmarks: Tensor
     present: Tensor
-    regions_known: bool = True
+
+    def cut(self, rows: slice) -> Sample:
+        """Keep the fine truth of some coarse rows along x only."""
+        fine = slice(2 * rows.start, 2 * rows.stop)
+        return replace(self, allowed=self.allowed[fine], regions=self.regions[:, fine])
 
 
 def total_loss(fine: Tensor, coarse: Tensor, sample: Sample) -> tuple[Tensor, dict[str, float]]:

@@ -78,7 +78,7 @@ def random_scan(subject: Loaded, draw: Draw, shape: tuple[int, int, int]) -> Sam
     """
     mirrored = draw.chance(0.5)
     linear = random_linear(draw, mirrored)
-    shift = draw.uniform(-22.0, 22.0, 3)
+    shift = draw.uniform(-16.0, 16.0, 3)
     bend = smooth_field(draw, (3, *shape), draw.choice((60.0, 40.0, 25.0)) / SPACING_MM)
     bend = bend * draw.number(0.0, 4.0)
     head_mm = places(subject, linear, shift, bend, shape)

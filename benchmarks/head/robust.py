@@ -1,0 +1,170 @@
+"""``python -m benchmarks.head.robust SUBJECTS OUT``: random poses, contrasts, crops, faults.
+
+Heads that were never trained on are drawn as in training, but turned by up to 45° and stored along
+axes of any order. What counts is what the network says of an answer that is wrong: an answer with
+a brain Dice below 0.9 or a landmark more than 10 mm off must have been flagged as unsure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anonymi_bids.core.grid import apply_affine, resample
+from anonymi_bids.core.register import axis_rotations
+from anonymi_bids.errors import NotAHead
+from anonymi_bids.head.atlas import load_atlas
+from anonymi_bids.head.find import SURE_SIGHT, fit_of
+from anonymi_bids.head.network import CLASSES, GRID_SHAPE, LANDMARKS, SPACING_MM, load_model
+from anonymi_bids.head.sight import SURE, see_head
+from anonymi_bids.model import Image
+from benchmarks.common import in_processes, one_thread, read_json, write_json
+from benchmarks.head.evaluate import dice
+
+MIN_DICE, MAX_LANDMARK_MM = 0.9, 10.0
+BITS = (1 << CLASSES.index("brain")) | (1 << CLASSES.index("csf"))
+CHUNK = 10
+
+
+@dataclass(frozen=True)
+class Task:
+    """Some draws of one head."""
+
+    path: Path
+    first: int
+    model: Path | None
+    out: Path
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Draw what has not been drawn, then count."""
+    parser = argparse.ArgumentParser(prog="benchmarks.head.robust", description=__doc__)
+    parser.add_argument("subjects", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--model", type=Path, help="weights other than the packaged")
+    parser.add_argument("--n", type=int, default=500)
+    parser.add_argument("--nprocs", type=int, default=2)
+    args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
+    paths = [p for p in sorted(args.subjects.glob("*.npz")) if not p.stem.startswith("scan")]
+    tasks = [
+        Task(paths[number % len(paths)], number * CHUNK, args.model, args.out)
+        for number in range(-(-args.n // CHUNK))
+    ]
+    todo = [task for task in tasks if not result_of(task).exists()]
+    failures = in_processes(run, todo, args.nprocs)
+    results = [r for t in tasks if result_of(t).exists() for r in read_json(result_of(t))]
+    print(summary(results))
+    for line in failures:
+        print("FAILED", line)
+    return 1 if failures else 0
+
+
+def result_of(task: Task) -> Path:
+    """Where the figures of a task are kept."""
+    return task.out / f"{task.path.stem}_{task.first:04d}.json"
+
+
+def run(task: Task) -> str:
+    """Draw, look, measure."""
+    one_thread()
+    results = [one(task, number) for number in range(task.first, task.first + CHUNK)]
+    write_json(result_of(task), results)
+    return f"{task.path.stem} {task.first}: " + ", ".join(
+        f"{r['brain']:.2f}/{r['landmark_mm']:.0f}/{r['confidence']:.1f}" for r in results
+    )
+
+
+def one(task: Task, number: int) -> dict[str, Any]:
+    """Draw one scan and hold the network's answer against its truth."""
+    import torch
+
+    from anonymi_bids.head.training.draw import Draw
+    from anonymi_bids.head.training.randomise import load, random_scan
+    from anonymi_bids.head.training.subjects import load_subject
+
+    torch.set_num_threads(1)
+    device = torch.device("cpu")
+    sample = random_scan(
+        load(load_subject(task.path), device), Draw(77_000_000 + number, device), GRID_SHAPE
+    )
+    data = sample.scan[0, 0].numpy()
+    affine = np.diag([SPACING_MM] * 3 + [1.0])
+    rng = np.random.default_rng([7, number])
+    order = axis_rotations()[int(rng.integers(24))]
+    image = reordered(Image(data, affine), order)
+    allowed = sample.allowed.numpy()
+    truth = (allowed & ~np.uint8(BITS)) == 0
+    points = sample.landmarks.numpy() * 2 + 0.5
+    result: dict[str, Any] = {"head": task.path.stem, "number": number}
+    try:
+        sight = see_head(image, load_atlas(), load_model(task.model))
+    except NotAHead:
+        return result | {
+            "brain": 1.0,
+            "landmark_mm": 0.0,
+            "confidence": 0.0,
+            "status": "no_head",
+            "true_ml": 0.0,
+        }
+    share = resample(sight.seen.share("brain", "csf"), sight.seen.affine, affine, GRID_SHAPE)
+    apart = [
+        float(np.linalg.norm(sight.seen.landmarks[name] - apply_affine(affine, point)))
+        for name, point, present in zip(LANDMARKS, points, sample.present.tolist(), strict=True)
+        if present and sight.seen.sureness[name] >= SURE
+    ]
+    return result | {
+        "brain": dice(share > 0.5, truth),
+        "landmark_mm": max(apart, default=0.0),
+        "landmark_mean_mm": float(np.mean(apart)) if apart else 0.0,
+        "confidence": sight.confidence,
+        "status": fit_of(sight).status if sight.confidence else "no_head",
+        "figures": sight.figures,
+        "true_ml": float(truth.sum()) * SPACING_MM**3 / 1000,
+    }
+
+
+def reordered(image: Image, order: np.ndarray) -> Image:
+    """Store an image along other axes; its header says so, so that nothing moves."""
+    axes = [int(np.abs(order[:, n]).argmax()) for n in range(3)]
+    signs = [int(order[axis, n]) for n, axis in enumerate(axes)]
+    data = np.transpose(image.data, axes)
+    affine = np.eye(4)
+    corner = np.zeros(3)
+    for n, (axis, sign) in enumerate(zip(axes, signs, strict=True)):
+        affine[:3, n] = image.affine[:3, axis] * sign
+        if sign < 0:
+            data = np.flip(data, n)
+            corner[axis] = image.data.shape[axis] - 1
+    affine[:3, 3] = apply_affine(image.affine, corner)
+    return Image(np.ascontiguousarray(data), affine)
+
+
+def summary(results: list[dict[str, Any]]) -> str:
+    """Count wrong answers, flagged or not."""
+    heads = [r for r in results if r["true_ml"] > 100]
+    wrong = [r for r in heads if r["brain"] < MIN_DICE or r["landmark_mm"] > MAX_LANDMARK_MM]
+    flagged = [r for r in heads if r["confidence"] < SURE_SIGHT]
+    missed = [r for r in wrong if r["confidence"] >= SURE_SIGHT]
+    none = [r for r in results if r["true_ml"] <= 100]
+    sure_of_none = [r for r in none if r["confidence"] >= SURE_SIGHT]
+    lines = [
+        f"{len(results)} draws, {len(heads)} with a brain: {len(wrong)} wrong, "
+        f"{len(flagged)} flagged, {len(missed)} wrong and not flagged; "
+        f"{len(none)} without, {len(sure_of_none)} of them taken for a head",
+    ]
+    lines += [
+        f"  missed: {r['head']} {r['number']}: brain {r['brain']:.3f}, landmark "
+        f"{r['landmark_mm']:.1f} mm, sure {r['confidence']:.2f}"
+        for r in missed[:20]
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
