@@ -15,12 +15,16 @@ from anonymi_bids.core.warp import BiharmonicMap
 from anonymi_bids.phantoms.library import Template, load_model, load_template
 from anonymi_bids.phantoms.paint import (
     BONE,
+    BRAIN,
     CAVITY,
     COAT,
+    CSF,
     FAT,
+    GREY,
     MARROW,
     MUSCLE,
     SKIN,
+    WHITE,
     Volume,
     depth_below,
     signals,
@@ -31,6 +35,9 @@ Floats = npt.NDArray[np.float64]
 
 SKIN_MM = 1.7
 """Thickness of the skin."""
+
+SKULL_MM = 2.5
+"""Least thickness of bone between brain and soft tissue."""
 
 COARSE_MM = 6.0
 """The warp is computed on a grid this wide and interpolated linearly."""
@@ -129,12 +136,26 @@ def _template_tissues(head: str) -> tuple[npt.NDArray[np.uint8], Volume]:
     affine = template.labels.affine
     tissues = template.labels.data.copy()
     tissues[np.isin(tissues, (0, MUSCLE, SKIN, 6))] = MUSCLE
+    _close_skull(tissues, affine)
     bone = (tissues == BONE).astype(np.float32)
     tissues[(bone > 0) & (depth_below(bone, affine, sigma_mm=1.5) > 2.2)] = MARROW
     for part in (LEFT_EYE, RIGHT_EYE):
         _fill_orbit(tissues, affine, template.vertices[model.part == part])
     soft = ndimage.gaussian_filter((tissues == MUSCLE).astype(np.float32), 0.55, truncate=3)
     return tissues, soft
+
+
+def _close_skull(tissues: npt.NDArray[np.uint8], affine: Affine) -> None:
+    """Turn soft tissue that touches the brain above the skull base into bone, in place.
+
+    Label maps have holes in thin bone: beside the temples and over the orbits muscle meets brain,
+    which it does in nobody.
+    """
+    brain = np.isin(tissues, (WHITE, GREY, CSF, BRAIN))
+    area = brain.sum(axis=(0, 1))
+    above = (area > 0.35 * area.max())[None, None, :]
+    apart = ndimage.distance_transform_edt(~brain, sampling=voxel_sizes(affine))
+    tissues[(tissues == MUSCLE) & (apart <= SKULL_MM) & above] = BONE
 
 
 def _fill_orbit(tissues: npt.NDArray[np.uint8], affine: Affine, ball: Floats) -> None:

@@ -7,7 +7,8 @@ import pytest
 from scipy import ndimage, spatial
 
 from anonymi_bids.core.grid import apply_affine
-from anonymi_bids.phantoms.library import HEADS, load_model
+from anonymi_bids.phantoms import inside
+from anonymi_bids.phantoms.library import HEADS, load_model, load_template
 from anonymi_bids.phantoms.paint import CONTRASTS
 from anonymi_bids.phantoms.person import face_weight, make_person
 from anonymi_bids.phantoms.quick import quick_head
@@ -155,3 +156,15 @@ def test_moved_takes_all_truth_along(scan):
         value_at(scan, scan.labels.data, scan.landmarks68),
         value_at(moved, moved.labels.data, moved.landmarks68),
     )
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_no_muscle_touches_the_brain_above_the_skull_base(head: str) -> None:
+    """Holes of the label maps would let grey values leak from the brain into the temples."""
+    tissues, _ = inside._template_tissues(head)
+    brain = np.isin(tissues, (1, 2, 3, 9))
+    area = brain.sum(axis=(0, 1))
+    above = (area > 0.4 * area.max())[None, None, :]
+    touching = ndimage.binary_dilation(brain) & (tissues == 5) & above
+    assert not touching.any()
+    assert (np.isin(load_template(head).labels.data, (1, 2, 3, 9)) == brain).all()
