@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -172,3 +173,13 @@ def test_subjects_are_kept_as_they_are(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.landmarks, subject.landmarks)
     assert again.person == subject.person
     assert again.signal is not None
+
+
+def test_bright_scans_do_not_overflow(tmp_path: Path) -> None:
+    subject = a_subject("scan-x", signal=True)
+    assert subject.signal is not None
+    bright = dataclasses.replace(subject, signal=subject.signal * 1e6)
+    again = subjects.load_subject(subjects.save_subject(tmp_path, bright))
+    assert again.signal is not None
+    assert np.isfinite(again.signal).all()
+    assert np.corrcoef(again.signal.ravel(), subject.signal.ravel())[0, 1] > 0.999

@@ -28,6 +28,9 @@ N_CODES = 16
 _CLASS_OF_CODE = (0, 1, 1, 2, 3, 5, 4, 6, 5, 1, 3, 5, 4, 4, 1, 5)
 """Class of each tissue code where a map tells all apart."""
 
+SCALE, HALF_MOST = 1000.0, 60_000.0
+"""Signals are kept in half precision, bright tissue at 1000."""
+
 FACE_BIT, EAR_LEFT_BIT, EAR_RIGHT_BIT = 1, 2, 4
 
 
@@ -53,7 +56,7 @@ class Subject:
     allowed : (16,) uint8 ndarray
         For each code the classes it may be, as bits.
     signal : (I, J, K) float32 ndarray or None
-        Intensities of a real scan; None where they are painted at random.
+        Intensities of a real scan, kept up to a factor; None where they are painted at random.
     """
 
     name: str
@@ -98,7 +101,9 @@ def save_subject(folder: Path, subject: Subject) -> Path:
         "allowed": subject.allowed,
     }
     if subject.signal is not None:
-        arrays["signal"] = subject.signal.astype(np.float16)
+        high = max(float(np.percentile(subject.signal, 99.9)), 1e-6)
+        scaled = np.clip(subject.signal * (SCALE / high), -HALF_MOST, HALF_MOST)
+        arrays["signal"] = np.nan_to_num(scaled).astype(np.float16)
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
     return path
