@@ -1,0 +1,193 @@
+"""Fill a region with tissue that is nobody's: the scan's own statistics, the atlas' anatomy.
+
+Below the new skin lie skin, fat and muscle as bright as this scan shows them at each depth, and
+deeper the atlas' bones, eyes and cavities. Textures are seeded noise with the scan's own spread.
+Nothing of the own structure in the region is used but such statistics over all of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from anonymi_bids.core.fill import air_pool
+from anonymi_bids.core.grid import Affine, voxel_sizes
+from anonymi_bids.phantoms.paint import smooth_noise
+
+Mask = npt.NDArray[np.bool_]
+Volume = npt.NDArray[np.float32]
+
+BONE, SOFT, EYES, CAVITY = 4, 5, 6, 7
+LAYERS_MM = 9.0
+"""So deep the layers of skin, fat and muscle follow the new skin."""
+BIN_MM = 1.0
+ANATOMY_FROM_MM = {BONE: 6.0, EYES: 3.0, CAVITY: 8.0}
+"""The atlas' structures are painted from this depth on."""
+FADE_MM = 5.0
+TEXTURE_MM = (2.5, 7.0)
+MOST_SPREAD = 0.12
+"""More than this of the median is mixture of tissues, not texture."""
+FEW = 60
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What goes where in a region; the same for every volume of a series.
+
+    Attributes
+    ----------
+    removed : (I, J, K) bool ndarray
+    depth : (I, J, K) float32 ndarray
+        Below the new skin, mm.
+    own_depth : (I, J, K) float32 ndarray
+        Below the old skin, mm, 0 outside.
+    labels : (I, J, K) uint8 ndarray
+        Atlas labels brought to the image.
+    air : (I, J, K) bool ndarray
+        Air of the scan that noise may be drawn from.
+    head : (I, J, K) bool ndarray
+        Own head.
+    affine : (4, 4) ndarray
+    """
+
+    removed: Mask = field(repr=False)
+    depth: Volume = field(repr=False)
+    own_depth: Volume = field(repr=False)
+    labels: npt.NDArray[np.uint8] = field(repr=False)
+    air: Mask = field(repr=False)
+    head: Mask = field(repr=False)
+    affine: Affine
+
+
+def refilled(raw: npt.NDArray[Any], plan: Plan, rng: np.random.Generator) -> npt.NDArray[Any]:
+    """Replace a region of one volume by a new head and air.
+
+    Parameters
+    ----------
+    raw : (I, J, K) ndarray
+        Stored values, any real dtype.
+    plan : Plan
+    rng : numpy Generator
+
+    Returns
+    -------
+    (I, J, K) ndarray
+        A copy with the dtype of `raw`; nothing outside the region is touched.
+    """
+    filled = raw.copy(order="K")
+    if not plan.removed.any():
+        return filled
+    box = _box(plan.removed, 8)
+    inner = Plan(
+        plan.removed[box],
+        plan.depth[box],
+        plan.own_depth[box],
+        plan.labels[box],
+        plan.air[box],
+        plan.head[box],
+        plan.affine,
+    )
+    values = np.nan_to_num(raw[box].astype(np.float32), posinf=0.0, neginf=0.0)
+    pool = air_pool(raw, plan.air & ~plan.removed)
+    dark = np.float32(np.median(pool))
+    air = pool[rng.integers(0, pool.size, values.shape)].astype(np.float32)
+    tissue = _tissue(values - dark, inner, rng) + dark
+    edge = float(voxel_sizes(plan.affine).min())
+    share = np.clip(0.5 + inner.depth / edge, 0, 1).astype(np.float32)
+    new = share * tissue + (1 - share) * air
+    target = filled[box]
+    target[inner.removed] = _as_stored(new[inner.removed], raw)
+    filled[box] = target
+    return filled
+
+
+def _tissue(values: Volume, plan: Plan, rng: np.random.Generator) -> Volume:
+    """Paint tissue everywhere in the box, as bright as the scan's own; air is 0 here."""
+    level, spread = _levels(values, plan)
+    painted = level(plan)
+    painted = ndimage.gaussian_filter(painted, 0.6)
+    painted = _joined(painted, values, plan)
+    shape = values.shape
+    coarse, fine = TEXTURE_MM[1], TEXTURE_MM[0]
+    texture = 0.7 * smooth_noise(shape, plan.affine, coarse, rng)
+    texture += 0.6 * smooth_noise(shape, plan.affine, fine, rng)
+    texture += 0.35 * rng.standard_normal(shape, dtype=np.float32)
+    return np.asarray(painted + spread(plan) * texture, np.float32)
+
+
+def _levels(values: Volume, plan: Plan) -> tuple[Any, Any]:
+    """Median and spread of the scan by depth below the old skin, and by class of the atlas."""
+    used = plan.removed & plan.head
+    bins = np.arange(0, LAYERS_MM + BIN_MM, BIN_MM)
+    place = np.clip((plan.own_depth / BIN_MM).astype(int), 0, len(bins) - 1)
+    whole = values[used]
+    fallback = _statistics(whole) if whole.size else (0.0, 0.0)
+    layers = []
+    for number in range(len(bins)):
+        own = values[used & (place == number) & ~np.isin(plan.labels, (EYES, CAVITY))]
+        layers.append(_statistics(own) if own.size >= FEW else fallback)
+    deep = used & (plan.own_depth > LAYERS_MM)
+    classes = {}
+    for label in (BONE, SOFT, EYES, CAVITY):
+        own = values[deep & (plan.labels == label)]
+        classes[label] = _statistics(own) if own.size >= FEW else layers[-1]
+
+    def table(number: int) -> Any:
+        def paint(plan: Plan) -> Volume:
+            heights = np.array([layer[number] for layer in layers])
+            middle = bins + BIN_MM / 2
+            out = np.interp(plan.depth.ravel(), middle, heights).reshape(plan.depth.shape)
+            inner = plan.depth > LAYERS_MM
+            out = np.where(inner, classes[SOFT][number], out)
+            for label, start in ANATOMY_FROM_MM.items():
+                there = (plan.labels == label) & (plan.depth > start)
+                out = np.where(there, classes[label][number], out)
+            return out.astype(np.float32)
+
+        return paint
+
+    return table(0), table(1)
+
+
+def _statistics(values: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """Median, and standard deviation by quartiles but not more than `MOST_SPREAD` of it."""
+    low, middle, high = np.percentile(values, (25, 50, 75))
+    return float(middle), min(float(high - low) / 1.349, MOST_SPREAD * abs(float(middle)))
+
+
+def _joined(painted: Volume, values: Volume, plan: Plan) -> Volume:
+    """Let the painting start, where it meets kept tissue, as bright as that tissue is."""
+    kept = plan.head & ~plan.removed
+    if not kept.any():
+        return painted
+    sizes = voxel_sizes(plan.affine)
+    sigma = 3.0 / sizes
+    weight = ndimage.gaussian_filter(kept.astype(np.float32), sigma)
+    near = ndimage.gaussian_filter(np.where(kept, values, 0).astype(np.float32), sigma)
+    beside = near / np.maximum(weight, 1e-4)
+    apart = ndimage.distance_transform_edt(~kept, sampling=sizes)
+    fade = np.clip(apart / FADE_MM, 0, 1)
+    fade = fade * fade * (3 - 2 * fade)
+    fade = np.where(weight > 1e-3, fade, 1)
+    return np.asarray(fade * painted + (1 - fade) * beside, np.float32)
+
+
+def _as_stored(values: Volume, raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Round and clip to what the scan's type can hold, and to its own range."""
+    low, high = float(np.nanmin(raw)), float(np.nanmax(raw))
+    values = np.clip(values, low, high)
+    if raw.dtype.kind in "iu":
+        values = np.rint(values)
+    return values.astype(raw.dtype)
+
+
+def _box(mask: Mask, margin: int) -> tuple[slice, ...]:
+    box = []
+    for axis in range(3):
+        line = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        box.append(slice(max(0, int(line[0]) - margin), int(line[-1]) + 1 + margin))
+    return tuple(box)
