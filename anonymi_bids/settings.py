@@ -16,6 +16,7 @@ from typing import Any
 from anonymi_bids.errors import SettingsError
 
 METHODS = ("mask", "surface", "ml")
+SURFACE_STYLES = ("newface", "blur")
 AUDITS = ("quick", "full", "none")
 
 
@@ -66,15 +67,23 @@ class DefaceSettings:
         Method `mask`: the atlas' brain and CSF, grown by this, are never touched.
     ml_brain_margin_mm : float
         Method `ml`: the brain and CSF that the network sees, grown by this, are never touched.
+    surface_style : {"newface", "blur"}
+        Method `surface`: the face of a person who does not exist, or the own one low-passed.
+    blur_mm : float
+        Style `blur`: standard deviation of the low-pass.
     """
 
     method: str = "mask"
     ears: bool = True
     brain_margin_mm: float = 5.0
     ml_brain_margin_mm: float = 3.0
+    surface_style: str = "newface"
+    blur_mm: float = 16.0
 
     def __post_init__(self) -> None:
         _check_choice("deface.method", self.method, METHODS)
+        _check_choice("deface.surface_style", self.surface_style, SURFACE_STYLES)
+        _check_range("deface.blur_mm", self.blur_mm, 1, 40)
         for name in ("brain_margin_mm", "ml_brain_margin_mm"):
             _check_range(f"deface.{name}", getattr(self, name), 0, 30)
 
@@ -105,6 +114,11 @@ class GateSettings:
         Largest coherent patch of own skin allowed to be left; an eye has about 1000 mm².
     min_face_depth_mm : float
         Least median distance between the old skin and the new surface, in each third.
+    min_new_skin_mm : float
+        Method `surface`: least median distance between the old skin of the face and the new one.
+    max_face_likeness : float
+        Method `surface`: most that the new face's relief, seen from the front, may correlate with
+        the old one's once the atlas' is taken off both.
     max_vault_offset_mm : float
         Most that the atlas' vault, carried to the image, may lie beside the image's own vault.
     """
@@ -118,6 +132,8 @@ class GateSettings:
     max_skin_left_third: float = 0.30
     max_skin_patch_mm2: float = 400.0
     min_face_depth_mm: float = 4.0
+    min_new_skin_mm: float = 1.0
+    max_face_likeness: float = 0.6
     max_vault_offset_mm: float = 10.0
 
     def __post_init__(self) -> None:
@@ -127,9 +143,10 @@ class GateSettings:
             "max_skin_left",
             "max_ear_left",
             "max_skin_left_third",
+            "max_face_likeness",
         ):
             _check_range(f"gates.{name}", getattr(self, name), 0, 1)
-        for name in ("min_face_depth_mm", "max_vault_offset_mm"):
+        for name in ("min_face_depth_mm", "min_new_skin_mm", "max_vault_offset_mm"):
             _check_range(f"gates.{name}", getattr(self, name), 0, 100)
         _check_range("gates.max_skin_patch_mm2", self.max_skin_patch_mm2, 0, 100_000)
         for name in ("max_brain_changed_ml", "max_own_brain_changed_ml"):

@@ -41,10 +41,8 @@ def settings_from(args: argparse.Namespace, private: Path) -> Settings:
     changes = _from_command_line(args)
     has_seed = has_seed or "seed" in changes
     settings = merge(settings, changes)
-    if settings.deface.method != "mask":
-        raise UsageError(
-            f"The method {settings.deface.method} is not built in this version; use mask."
-        )
+    if settings.deface.method == "ml":
+        raise UsageError("The method ml is not built in this version; use mask or surface.")
     if not has_seed:
         settings = merge(settings, {"seed": earlier_seed(private) or secrets.randbits(127) + 1})
     return settings
@@ -73,8 +71,10 @@ def _from_command_line(args: argparse.Namespace) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if args.seed is not None:
         changes["seed"] = args.seed
-    if args.method is not None:
-        changes["deface"] = {"method": args.method}
+    deface = {"method": args.method, "surface_style": args.surface_style}
+    deface = {name: value for name, value in deface.items() if value is not None}
+    if deface:
+        changes["deface"] = deface
     if args.audit is not None:
         changes["audit"] = {"audit": args.audit}
     if args.pseudonyms:

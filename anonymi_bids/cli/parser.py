@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from anonymi_bids import __version__
+from anonymi_bids.settings import SURFACE_STYLES
 
 LEVELS = ("participant", "group")
 
@@ -97,7 +98,12 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--method",
         choices=("mask", "surface", "ml"),
-        help="how faces are removed (this version: mask)",
+        help="how faces are removed: mask (default) or surface (this version has no ml)",
+    )
+    group.add_argument(
+        "--surface-style",
+        choices=SURFACE_STYLES,
+        help="method surface: another person's face (newface, default) or the own, blurred",
     )
     group.add_argument(
         "--policy",

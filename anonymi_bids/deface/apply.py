@@ -1,4 +1,4 @@
-"""Write an image without face and ears, volume by volume."""
+"""Write an image without its face and ears, or with new ones, volume by volume."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from anonymi_bids.core.fill import fill_air
 from anonymi_bids.deface.mask import DefaceRegion
+from anonymi_bids.deface.refill import Plan, refilled
 from anonymi_bids.io.images import (
     Scan,
     clean_header,
@@ -28,6 +29,7 @@ def deface_scan(
     region: DefaceRegion,
     *,
     seed: int,
+    plan: Plan | None = None,
 ) -> None:
     """Replace a region in every volume by the scan's own air; everything else stays as stored.
 
@@ -45,6 +47,8 @@ def deface_scan(
         On the grid of `in_file`.
     seed : int
         Volume *t* draws from ``default_rng([seed, t])``.
+    plan : Plan, optional
+        Of a new face and ears; then the region is filled with these and air.
 
     Raises
     ------
@@ -58,11 +62,18 @@ def deface_scan(
             f"The region has shape {region.removed.shape}, but the image has {scan.shape[:3]}; "
             "build the region from the image itself."
         )
-    write_volumes(out_file, clean_header(scan.header), scan.dtype, _changed(scan, region, seed))
+    write_volumes(
+        out_file, clean_header(scan.header), scan.dtype, _changed(scan, region, seed, plan)
+    )
     write_image(mask_file, region.removed.astype(np.uint8), scan.affine)
 
 
-def _changed(scan: Scan, region: DefaceRegion, seed: int) -> Iterator[npt.NDArray[Any]]:
+def _changed(
+    scan: Scan, region: DefaceRegion, seed: int, plan: Plan | None
+) -> Iterator[npt.NDArray[Any]]:
     for number, volume in enumerate(iter_volumes(scan)):
         rng = np.random.default_rng([seed, number])
-        yield fill_air(volume, region.removed, region.air, rng)
+        if plan is None:
+            yield fill_air(volume, region.removed, region.air, rng)
+        else:
+            yield refilled(volume, plan, rng)

@@ -24,6 +24,7 @@ def plan_surface(
     atlas_to_image: Affine,
     *,
     brain_margin_mm: float,
+    ears: bool,
     style: str,
     smooth_mm: float,
     seed: int,
@@ -38,6 +39,8 @@ def plan_surface(
     atlas_to_image : (4, 4) ndarray
     brain_margin_mm : float
         The atlas' brain and CSF, grown by this, are protected.
+    ears : bool
+        Put new ears there too.
     style : {"newface", "blur"}
     smooth_mm : float
         Cut-off of `blur`.
@@ -51,7 +54,7 @@ def plan_surface(
     plan : Plan
         For `anonymi_bids.deface.refill.refilled`.
     """
-    region = build_region(image, atlas, atlas_to_image, brain_margin_mm=brain_margin_mm, ears=True)
+    region = build_region(image, atlas, atlas_to_image, brain_margin_mm=brain_margin_mm, ears=ears)
     head = head_mask(image.data, image.affine)
     skin = new_skin(
         head,

@@ -19,6 +19,15 @@ from anonymi_bids.settings import GateSettings
 
 
 @dataclass(frozen=True)
+class Fault:
+    """Why a gate fails: a sentence, the figure and its limit."""
+
+    sentence: str
+    figure: float
+    limit: float
+
+
+@dataclass(frozen=True)
 class GateContext:
     """One image before and after, and what was claimed on the way.
 
@@ -41,6 +50,8 @@ class GateContext:
     settings : GateSettings
     ears : bool
         Whether ears were to be removed.
+    rebuilt : bool
+        Whether a new face was to be put in the old one's place, instead of air.
     allowed_keys : frozenset of str, optional
         Keys that a cleaned sidecar may have.
     given_atlas : Atlas, optional
@@ -58,6 +69,7 @@ class GateContext:
     needles: tuple[str, ...]
     settings: GateSettings
     ears: bool
+    rebuilt: bool = False
     allowed_keys: frozenset[str] | None = None
     given_atlas: Atlas | None = field(default=None, repr=False)
 

@@ -73,6 +73,8 @@ def check(ctx: GateContext) -> Finding:
 def ear_left(ctx: GateContext, ear: Image) -> float | None:
     """Share of an ear's own skin that is unchanged or still tissue; None if it is not in view.
 
+    Where a new ear was put in its place, tissue is no fault.
+
     The ear is what sticks out of the own head near the atlas' ear: thinner than twice `PINNA_MM`.
     Where nothing sticks out, the skin inside the atlas' ear stands for it.
     """
@@ -95,9 +97,9 @@ def ear_left(ctx: GateContext, ear: Image) -> float | None:
     skin &= inside_view(ctx.tissue, affine, BORDER_MM)[box]
     if np.count_nonzero(skin) * unit < MIN_SKIN_ML:
         return None
-    new_body = ctx.after_tissue[box]
-    same = ~ctx.changes.most_volumes[box] & (ctx.before_mean[box] > ctx.levels[0])
-    left = skin & (same | new_body)
+    left = skin & ~ctx.changes.most_volumes[box] & (ctx.before_mean[box] > ctx.levels[0])
+    if not ctx.rebuilt:
+        left |= skin & ctx.after_tissue[box]
     return float(np.count_nonzero(left) / np.count_nonzero(skin))
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from anonymi_bids.gates import place
-from anonymi_bids.gates.context import GateContext, finding
+from anonymi_bids.gates import new_face, place
+from anonymi_bids.gates.context import Fault, GateContext, finding
 from anonymi_bids.gates.surface import (
     SHELL_MM,
     bounding_box,
@@ -20,6 +20,7 @@ from anonymi_bids.gates.surface import (
     voxel_edges,
 )
 from anonymi_bids.model import Finding
+from anonymi_bids.settings import GateSettings
 
 GATE = "face_gone"
 
@@ -51,7 +52,8 @@ class SkinLeft:
     Attributes
     ----------
     share : float
-        Share of the own skin in the window that is unchanged or still tissue.
+        Share of the own skin in the window that is unchanged or still tissue (tissue counts only
+        where no new face was to be put there).
     by_third : tuple of float
         The same for the upper, middle and lower third of the window; NaN where there is no skin.
     depth_mm : tuple of float
@@ -73,7 +75,7 @@ class SkinLeft:
 
 
 def check(ctx: GateContext) -> Finding:
-    """Hold the share of own skin left in the face window against its limits."""
+    """Hold what is left of the face, and the new surface, against their limits."""
     settings = ctx.settings
     measured = [measure(ctx, level) for level in ctx.levels]
     worst = max(measured, key=lambda left: left.share)
@@ -83,46 +85,13 @@ def check(ctx: GateContext) -> Finding:
         return finding(
             GATE, "passed", "There is no face in the field of view.", figure=0.0, limit=limit
         )
-    if worst.share > limit:
-        return finding(
-            GATE,
-            "failed",
-            f"{worst.share:.1%} of the face's own skin is left ({limit:.1%} are allowed): "
-            f"{_by_third(worst)}; look at the image.",
-            figure=worst.share,
-            limit=limit,
-        )
-    if worst.patch_mm2 > settings.max_skin_patch_mm2:
-        return finding(
-            GATE,
-            "failed",
-            f"A patch of {worst.patch_mm2:.0f} mm² of the face's own skin is left in one piece "
-            f"({settings.max_skin_patch_mm2:.0f} mm² are allowed), as large as an eye or a nose; "
-            "look at the image.",
-            figure=worst.patch_mm2,
-            limit=settings.max_skin_patch_mm2,
-        )
-    for name, share in zip(THIRDS, worst.by_third, strict=True):
-        if share > settings.max_skin_left_third:
-            return finding(
-                GATE,
-                "failed",
-                f"{share:.1%} of the own skin of {name} is left "
-                f"({settings.max_skin_left_third:.1%} are allowed); look at the image.",
-                figure=share,
-                limit=settings.max_skin_left_third,
-            )
-    depths = (*worst.depth_mm, worst.whole_depth_mm)
-    for name, depth in zip((*THIRDS, "the whole face"), depths, strict=True):
-        if depth < settings.min_face_depth_mm:
-            return finding(
-                GATE,
-                "failed",
-                f"The new surface at {name} lies only {depth:.1f} mm from the old skin "
-                f"({settings.min_face_depth_mm:.1f} mm are needed), so it shows the same face.",
-                figure=depth,
-                limit=settings.min_face_depth_mm,
-            )
+    fault = _too_much_left(worst, settings)
+    if fault is None and ctx.rebuilt:
+        fault = new_face.check(ctx, _window(ctx, ctx.levels[0], ctx.tissue).skin)
+    elif fault is None:
+        fault = _too_shallow(worst, settings)
+    if fault is not None:
+        return finding(GATE, "failed", fault.sentence, figure=fault.figure, limit=fault.limit)
     return finding(
         GATE,
         "passed",
@@ -132,6 +101,51 @@ def check(ctx: GateContext) -> Finding:
     )
 
 
+def _too_much_left(left: SkinLeft, settings: GateSettings) -> Fault | None:
+    """Own skin left in all, in one patch, or in one third."""
+    limit = settings.max_skin_left
+    if left.share > limit:
+        return Fault(
+            f"{left.share:.1%} of the face's own skin is left ({limit:.1%} are allowed): "
+            f"{_by_third(left)}; look at the image.",
+            left.share,
+            limit,
+        )
+    limit = settings.max_skin_patch_mm2
+    if left.patch_mm2 > limit:
+        return Fault(
+            f"A patch of {left.patch_mm2:.0f} mm² of the face's own skin is left in one piece "
+            f"({limit:.0f} mm² are allowed), as large as an eye or a nose; look at the image.",
+            left.patch_mm2,
+            limit,
+        )
+    limit = settings.max_skin_left_third
+    for name, share in zip(THIRDS, left.by_third, strict=True):
+        if share > limit:
+            return Fault(
+                f"{share:.1%} of the own skin of {name} is left ({limit:.1%} are allowed); "
+                "look at the image.",
+                share,
+                limit,
+            )
+    return None
+
+
+def _too_shallow(left: SkinLeft, settings: GateSettings) -> Fault | None:
+    """Find a cut so near to the old skin that it shows the same face."""
+    limit = settings.min_face_depth_mm
+    depths = (*left.depth_mm, left.whole_depth_mm)
+    for name, depth in zip((*THIRDS, "the whole face"), depths, strict=True):
+        if depth < limit:
+            return Fault(
+                f"The new surface at {name} lies only {depth:.1f} mm from the old skin "
+                f"({limit:.1f} mm are needed), so it shows the same face.",
+                depth,
+                limit,
+            )
+    return None
+
+
 def _by_third(left: SkinLeft) -> str:
     return ", ".join(
         f"{name} {share:.1%}" if np.isfinite(share) else f"{name} not in view"
@@ -139,12 +153,22 @@ def _by_third(left: SkinLeft) -> str:
     )
 
 
-def measure(ctx: GateContext, level: float) -> SkinLeft:
-    """Measure what is left of the face at one grey level that separates air from skin."""
+@dataclass(frozen=True)
+class _Window:
+    """Own skin in the face window, and where it lies."""
+
+    skin: Mask
+    top: float
+    bottom: float
+    up: npt.NDArray[np.float32]
+    forward: npt.NDArray[np.float32]
+
+
+def _window(ctx: GateContext, level: float, body: Mask) -> _Window:
+    """Find the own skin between brow and chin, in front of the preauricular points."""
     affine = ctx.before.affine
     shape = ctx.before.shape[:3]
     to_atlas = np.linalg.inv(ctx.atlas_to_image) @ affine
-    body = ctx.tissue if level == ctx.levels[0] else solid(ctx.before_mean, affine, level)
     atlas_y = head_coordinate(shape, to_atlas, 1)
     atlas_z = head_coordinate(shape, to_atlas, 2)
     z = place.up(atlas_y, atlas_z)
@@ -157,22 +181,32 @@ def measure(ctx: GateContext, level: float) -> SkinLeft:
     if level != ctx.levels[0]:
         # Where the signal fades inside the head the higher level finds edges that are no skin.
         skin &= shell(ctx.tissue, affine, NEAR_SKIN_MM) | ~ctx.tissue
+    return _Window(skin, top, bottom, z, forward)
+
+
+def measure(ctx: GateContext, level: float) -> SkinLeft:
+    """Measure what is left of the face at one grey level that separates air from skin."""
+    affine = ctx.before.affine
+    low = level == ctx.levels[0]
+    own = _window(ctx, level, ctx.tissue if low else solid(ctx.before_mean, affine, level))
+    skin = own.skin
     unit = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
     n_skin = int(np.count_nonzero(skin))
     if n_skin * unit < MIN_SKIN_ML:
         nothing = (float("nan"),) * 3
         return SkinLeft(0.0, nothing, nothing, n_skin * unit)
-    low = level == ctx.levels[0]
     new_body = ctx.after_tissue if low else solid(ctx.after_mean, affine, level)
     # Air that stays air is no skin, though smoothing lays the surface a little outside.
-    left = skin & ((~ctx.changes.most_volumes & (ctx.before_mean > level)) | new_body)
+    left = skin & ~ctx.changes.most_volumes & (ctx.before_mean > level)
+    if not ctx.rebuilt:
+        left |= skin & new_body
     distance = _distance(skin, new_body, affine)
-    edges = np.linspace(top, bottom, 4)
+    edges = np.linspace(own.top, own.bottom, 4)
     shares, depths = [], []
     for upper, lower in zip(edges[:-1], edges[1:], strict=True):
-        third = skin & (z <= upper) & (z > lower)
+        third = skin & (own.up <= upper) & (own.up > lower)
         count = int(np.count_nonzero(third))
-        front = int(np.count_nonzero(third & (forward > FRONT_MM)))
+        front = int(np.count_nonzero(third & (own.forward > FRONT_MM)))
         enough = count * unit >= MIN_THIRD_ML and front * unit >= MIN_FRONT_ML
         shares.append(float(np.count_nonzero(left & third) / count) if enough else float("nan"))
         depths.append(float(np.median(distance[third])) if enough else float("nan"))
@@ -181,7 +215,7 @@ def measure(ctx: GateContext, level: float) -> SkinLeft:
         tuple(shares),
         tuple(depths),
         n_skin * unit,
-        _largest_patch(left & (z < top - EDGE_MM), affine),
+        _largest_patch(left & (own.up < own.top - EDGE_MM), affine),
         float(np.median(distance[skin])),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
-from anonymi_bids.interfaces.deface import MaskDeface, MlDeface
+from anonymi_bids.interfaces.deface import MaskDeface, MlDeface, SurfaceDeface
 from anonymi_bids.settings import Settings
 
 
@@ -62,6 +62,33 @@ def init_ml_deface_wf(*, settings: Settings, name: str = "deface_wf") -> pe.Work
     return _one_step(ml_deface, name)
 
 
+def init_surface_deface_wf(*, settings: Settings, name: str = "deface_wf") -> pe.Workflow:
+    """Put a new face and new ears in the place of those of one image.
+
+    Inputs
+    ------
+    evidence_file
+        With ``source`` and ``atlas_to_image``.
+
+    Outputs
+    -------
+    evidence_file
+        With ``after_file`` and ``mask_file`` added.
+    """
+    surface_deface = pe.Node(
+        SurfaceDeface(
+            seed=str(settings.seed),
+            ears=settings.deface.ears,
+            brain_margin_mm=settings.deface.brain_margin_mm,
+            style=settings.deface.surface_style,
+            blur_mm=settings.deface.blur_mm,
+        ),
+        name="surface_deface",
+        mem_gb=2,
+    )
+    return _one_step(surface_deface, name)
+
+
 def _one_step(step: pe.Node, name: str) -> pe.Workflow:
     """Put a method that is one step between the inputs and outputs of all methods."""
     inputnode = pe.Node(niu.IdentityInterface(["evidence_file"]), name="inputnode")
@@ -78,6 +105,7 @@ def _one_step(step: pe.Node, name: str) -> pe.Workflow:
 
 METHODS: dict[str, Callable[..., pe.Workflow]] = {
     "mask": init_mask_deface_wf,
+    "surface": init_surface_deface_wf,
     "ml": init_ml_deface_wf,
 }
 """Method → factory; a choice picks a factory, the wiring has no ``if``."""

@@ -40,6 +40,7 @@ def init_release_wf(
         RunGates(
             gates_json=json.dumps(as_dict(settings)["gates"], sort_keys=True),
             ears=settings.deface.ears,
+            rebuilt=settings.deface.method == "surface",
         ),
         name="run_gates",
         mem_gb=2,

@@ -14,6 +14,7 @@ from anonymi_bids.io.images import read_image
 
 if TYPE_CHECKING:
     from anonymi_bids.deface.mask import DefaceRegion
+    from anonymi_bids.deface.refill import Plan
 
 
 class DefaceInputSpec(EvidenceInputSpec):
@@ -86,16 +87,51 @@ class MlDeface(EvidenceStep):
         return done | {"sight": {**sight.figures, "confidence": sight.confidence}}
 
 
+class SurfaceDefaceInputSpec(DefaceInputSpec):
+    """Inputs of `SurfaceDeface`."""
+
+    style = traits.Enum("newface", "blur", mandatory=True, desc="whose face the new one is")
+    blur_mm = traits.Float(mandatory=True, desc="low-pass of the style blur")
+
+
+class SurfaceDeface(EvidenceStep):
+    """Put a new face and new ears in the old ones' place; every volume of a 4-D image."""
+
+    input_spec = SurfaceDefaceInputSpec
+
+    def work(self, evidence: dict[str, Any], folder: Path) -> dict[str, Any]:
+        """Plan the new face on the (mean) image and fill all volumes; one face a subject."""
+        from anonymi_bids.deface.surface import plan_surface
+        from anonymi_bids.head.atlas import load_atlas
+
+        seed = seed_for(int(self.inputs.seed), "new face", evidence["entities"]["subject"])
+        region, plan = plan_surface(
+            read_image(evidence["source"]),
+            load_atlas(),
+            np.asarray(evidence["atlas_to_image"], float),
+            brain_margin_mm=self.inputs.brain_margin_mm,
+            ears=self.inputs.ears,
+            style=self.inputs.style,
+            smooth_mm=self.inputs.blur_mm,
+            seed=seed,
+        )
+        return _applied(region, evidence, folder, self.inputs.seed, plan)
+
+
 def _applied(
-    region: DefaceRegion, evidence: dict[str, Any], folder: Path, seed: str
+    region: DefaceRegion,
+    evidence: dict[str, Any],
+    folder: Path,
+    seed: str,
+    plan: Plan | None = None,
 ) -> dict[str, Any]:
-    """Write the image without its region, and the region."""
+    """Write the image without its region, or with a new face there, and the region."""
     from anonymi_bids.deface.apply import deface_scan
 
     extension = evidence["entities"]["extension"]
     after, mask = folder / f"after{extension}", folder / "mask.nii.gz"
     fill_seed = seed_for(int(seed), "fill", evidence["image"])
-    deface_scan(evidence["source"], after, mask, region, seed=fill_seed)
+    deface_scan(evidence["source"], after, mask, region, seed=fill_seed, plan=plan)
     return {
         "after_file": os.fspath(after),
         "mask_file": os.fspath(mask),

@@ -75,6 +75,7 @@ class RunGatesInputSpec(EvidenceInputSpec):
 
     gates_json = traits.Str(mandatory=True, desc="limits of the gates")
     ears = traits.Bool(mandatory=True, desc="whether ears were to be removed")
+    rebuilt = traits.Bool(mandatory=True, desc="whether a new face was to be put there")
 
 
 class RunGates(EvidenceStep):
@@ -100,6 +101,7 @@ class RunGates(EvidenceStep):
             needles=tuple(read_json(evidence["needles_file"])),
             settings=GateSettings(**json.loads(self.inputs.gates_json)),
             ears=self.inputs.ears,
+            rebuilt=self.inputs.rebuilt,
             allowed_keys=frozenset(ALLOWED_KEYS),
         )
         return {"findings": [plain(found) for found in run_gates(context)]}

@@ -74,10 +74,14 @@ def test_options_that_are_not_built_are_refused(tmp_path, option):
         settings_from(arguments(option), tmp_path)
 
 
-@pytest.mark.parametrize("method", ["surface", "ml"])
-def test_methods_that_are_not_built_are_refused(tmp_path, method):
+def test_a_method_that_is_not_built_is_refused(tmp_path):
     with pytest.raises(UsageError, match="not built"):
-        settings_from(arguments("--method", method), tmp_path)
+        settings_from(arguments("--method", "ml"), tmp_path)
+
+
+def test_the_surface_style_is_a_setting(tmp_path):
+    settings = settings_from(arguments("--method", "surface", "--surface-style", "blur"), tmp_path)
+    assert (settings.deface.method, settings.deface.surface_style) == ("surface", "blur")
 
 
 def test_underscores_and_hyphens_are_the_same():

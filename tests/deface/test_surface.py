@@ -27,6 +27,7 @@ def plan_of(
         load_atlas(),
         fit.atlas_to_image,
         brain_margin_mm=5.0,
+        ears=True,
         style=style,
         smooth_mm=10.0,
         seed=seed,
