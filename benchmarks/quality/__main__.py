@@ -1,4 +1,4 @@
-"""``python -m benchmarks.quality``: the method `mask` against the truth of digital people.
+"""``python -m benchmarks.quality``: a method against the truth of digital people.
 
 40 digital people are scanned twice as T1w and once as T2w or FLAIR; nine label heads are painted
 the same way. Each image goes through the head's finding, the region and the writing, and is held
@@ -42,12 +42,20 @@ def main(argv: list[str] | None = None) -> int:
     ]
     digest = args.digest or code_digest(ROOMS, used)
     pose = "_true-pose" if args.true_pose else ""
+    pose += "" if args.method == "mask" else f"_{args.method}"
     folder = OUT / "quality" / f"{digest}_seed-{args.seed}_{args.spacing}mm{pose}"
     cases = all_cases(args.n, args.n_heads if args.heads.is_dir() else 0, args.seed, args.spacing)
     if not args.heads.is_dir():
         print("The label heads are not here; only digital people are measured.")
     todo = [
-        Task(case, args.heads, folder, case.kind == "person" and not args.no_faces, args.true_pose)
+        Task(
+            case,
+            args.heads,
+            folder,
+            case.kind == "person" and not args.no_faces,
+            args.true_pose,
+            args.method,
+        )
         for case in cases
         if not (folder / f"{case.key}.json").exists()
     ]
@@ -64,9 +72,10 @@ def main(argv: list[str] | None = None) -> int:
     for line in failures:
         print("FAILED", line)
     args.docs.mkdir(parents=True, exist_ok=True)
-    write_json(args.docs / "quality.json", figures)
-    write_text(args.docs / "quality.md", text)
-    print(f"Written: {args.docs / 'quality.json'} and quality.md")
+    name = "quality" if args.method == "mask" else f"quality_{args.method}"
+    write_json(args.docs / f"{name}.json", figures)
+    write_text(args.docs / f"{name}.md", text)
+    print(f"Written: {args.docs / name}.json and {name}.md")
     return 0 if all(entry["met"] for entry in figures["aims"].values()) and not failures else 1
 
 
@@ -74,6 +83,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     parser.add_argument("--n", type=int, default=40, help="digital people")
+    parser.add_argument(
+        "--method", choices=("mask", "newface", "blur"), default="mask", help="what is measured"
+    )
     parser.add_argument("--n-heads", type=int, default=9, help="label heads")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--nprocs", type=int, default=2)
@@ -106,6 +118,7 @@ def collect(args: argparse.Namespace, folder: Path, keys: set[str], digest: str)
             "spacing_mm": args.spacing,
             "sources": digest,
             "true_pose": args.true_pose,
+            "method": args.method,
         },
         "images_measured": len(results),
         "images_asked": len(keys),

@@ -21,6 +21,7 @@ from anonymi_bids.io.images import (
 )
 from anonymi_bids.model import HeadFit, Image
 from anonymi_bids.phantoms.records import Phantom
+from anonymi_bids.settings import DefaceSettings
 from benchmarks.quality.truth import Truth, coordinate
 
 GAIN = 8.0
@@ -67,10 +68,16 @@ def deidentify(
     seed: int,
     margin_mm: float = BRAIN_MARGIN_MM,
     known: HeadFit | None = None,
+    method: str = "mask",
+    person: int = 0,
 ) -> tuple[Outcome, HeadFit, dict[str, float]]:
-    """Find the head, build its region, write the image without it; with CPU seconds."""
+    """Find the head, build its region, write the image without it; with CPU seconds.
+
+    Method ``newface`` or ``blur`` puts a new face there, drawn for `person`.
+    """
     from anonymi_bids.deface.apply import deface_scan
     from anonymi_bids.deface.mask import build_region
+    from anonymi_bids.deface.surface import plan_surface
     from anonymi_bids.head.atlas import load_atlas
 
     atlas = load_atlas()
@@ -83,10 +90,18 @@ def deidentify(
     else:
         fit = known
     clock.append(time.process_time())
-    region = build_region(image, atlas, fit.atlas_to_image, brain_margin_mm=margin_mm, ears=True)
+    plan = None
+    place: dict[str, Any] = {"brain_margin_mm": margin_mm, "ears": True}
+    if method == "mask":
+        region = build_region(image, atlas, fit.atlas_to_image, **place)
+    else:
+        smooth = DefaceSettings().blur_mm
+        region, plan = plan_surface(
+            image, atlas, fit.atlas_to_image, style=method, smooth_mm=smooth, seed=person, **place
+        )
     clock.append(time.process_time())
     after, mask = folder / "after.nii.gz", folder / "mask.nii.gz"
-    deface_scan(path, after, mask, region, seed=seed)
+    deface_scan(path, after, mask, region, seed=seed, plan=plan)
     clock.append(time.process_time())
     outcome = Outcome(
         next(iter_volumes(open_scan(path))),

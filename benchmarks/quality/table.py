@@ -13,7 +13,7 @@ def page(figures: Figures) -> str:
     """The whole page, Markdown."""
     settings = figures["settings"]
     parts = [
-        "# Quality of the method `mask`\n",
+        f"# Quality of the method `{settings.get('method', 'mask')}`\n",
         f"Written by `python -m benchmarks.quality --n {settings['n']} --seed "
         f"{settings['seed']}`; every number stands in `quality.json`. Digital people are painted "
         f"at about {settings['spacing_mm']} mm, label heads at 1 mm. Truth: labels and landmarks "

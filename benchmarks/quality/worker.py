@@ -14,6 +14,10 @@ from benchmarks.common import one_thread, write_json
 from benchmarks.quality.cases import Case
 
 
+NEW_FACES = 5_000_000
+"""Seeds of new faces; no digital person of a benchmark has one of these."""
+
+
 @dataclass(frozen=True)
 class Task:
     """A case, where the label heads lie, and the folder for its results."""
@@ -23,6 +27,7 @@ class Task:
     folder: Path
     recognise: bool
     true_pose: bool = False
+    method: str = "mask"
 
 
 def run_task(task: Task) -> str:
@@ -41,7 +46,14 @@ def run_task(task: Task) -> str:
         path = folder / "before.nii.gz"
         measure.store(phantom, path)
         known = measure.true_fit(phantom, load_atlas().landmarks) if task.true_pose else None
-        outcome, fit, spent = measure.deidentify(path, folder, seed=task.case.seed, known=known)
+        outcome, fit, spent = measure.deidentify(
+            path,
+            folder,
+            seed=task.case.seed,
+            known=known,
+            method=task.method,
+            person=NEW_FACES + task.case.number,
+        )
     figures: dict[str, Any] = {
         "case": asdict(task.case),
         "status": fit.status,
