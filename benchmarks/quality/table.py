@@ -12,10 +12,14 @@ Figures = dict[str, Any]
 def page(figures: Figures) -> str:
     """The whole page, Markdown."""
     settings = figures["settings"]
+    method = settings.get("method", "mask")
+    name, option = "quality", ""
+    if method != "mask":
+        name, option = f"quality_{method}", f" --method {method}"
     parts = [
-        f"# Quality of the method `{settings.get('method', 'mask')}`\n",
-        f"Written by `python -m benchmarks.quality --n {settings['n']} --seed "
-        f"{settings['seed']}`; every number stands in `quality.json`. Digital people are painted "
+        f"# Quality of the method `{method}`\n",
+        f"Written by `python -m benchmarks.quality{option} --n {settings['n']} --seed "
+        f"{settings['seed']}`; every number stands in `{name}.json`. Digital people are painted "
         f"at about {settings['spacing_mm']} mm, label heads at 1 mm. Truth: labels and landmarks "
         "of the phantoms (definitions in `benchmarks/quality/truth.py`). Ranges are least to "
         "greatest over images. The atlas was made from the label heads named so; digital people "

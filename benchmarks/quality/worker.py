@@ -13,7 +13,6 @@ import numpy as np
 from benchmarks.common import one_thread, write_json
 from benchmarks.quality.cases import Case
 
-
 NEW_FACES = 5_000_000
 """Seeds of new faces; no digital person of a benchmark has one of these."""
 
