@@ -4,8 +4,9 @@ Old and new head are signed distances; inside the region the new one counts, out
 and over `BLEND_MM` along the skin one passes into the other, so that no step is left.
 
 `newface`: the head of a person who does not exist, drawn from the shape model with no look at
-this head; all it takes over is an affine map of the vault (12 numbers), so that it fits on.
-`blur`: the own head, low-passed; ears are those of the mean head.
+this head; all it takes over is size and pose of the vault (7 numbers), so that it fits on, and
+the own skin's place along the border.
+`blur`: the own head, ears included, low-passed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ Mask = npt.NDArray[np.bool_]
 Volume = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
-STYLES = ("newface", "blur")
 WORK_MM = 1.5
 BLEND_MM = 12.0
 SHELL_IN_MM, SHELL_OUT_MM = 4.0, 8.0
@@ -53,9 +53,8 @@ class NewSkin:
     ----------
     depth : (I, J, K) float32 ndarray
         Depth below the new skin, mm; negative outside.
-    moved_mm : float
-        Mean distance between old and new skin in the region.
     figures : dict
+        ``moved_mean_mm`` and ``moved_p95_mm``: distance between old and new skin in the region.
     """
 
     depth: Volume = field(repr=False)
@@ -189,7 +188,7 @@ def _placed(
     atlas: Atlas,
     atlas_to_image: Affine,
 ) -> Volume:
-    """Signed distance to a person's head, its vault laid on the own one by an affine map."""
+    """Signed distance to a person's head, its vault laid on the own one by size and pose."""
     source = [model.mean[model.points[name]] for name in MODEL_POINTS]
     source.append(model.mean[model.landmarks68[CHIN]])
     target = [atlas.landmarks[name] for name in (*MODEL_POINTS, "chin")]

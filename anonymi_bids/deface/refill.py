@@ -108,19 +108,22 @@ def refilled(raw: npt.NDArray[Any], plan: Plan, rng: np.random.Generator) -> npt
 def _tissue(values: Volume, plan: Plan, rng: np.random.Generator) -> Volume:
     """Paint tissue everywhere in the box, as bright as the scan's own; air is 0 here."""
     level, spread = _levels(values, plan)
-    painted = level(plan)
-    painted = ndimage.gaussian_filter(painted, 0.6)
+    painted = ndimage.gaussian_filter(level, 0.6)
     painted = _joined(painted, values, plan)
     shape = values.shape
     coarse, fine = TEXTURE_MM[1], TEXTURE_MM[0]
     texture = 0.7 * smooth_noise(shape, plan.affine, coarse, rng)
     texture += 0.6 * smooth_noise(shape, plan.affine, fine, rng)
     texture += 0.35 * rng.standard_normal(shape, dtype=np.float32)
-    return np.asarray(painted + spread(plan) * texture, np.float32)
+    return np.asarray(painted + spread * texture, np.float32)
 
 
-def _levels(values: Volume, plan: Plan) -> tuple[Any, Any]:
-    """Median and spread of the scan by depth below the old skin, and by class of the atlas."""
+def _levels(values: Volume, plan: Plan) -> tuple[Volume, Volume]:
+    """Level and spread of every voxel of the new head.
+
+    They are the scan's own medians and spreads by depth below the old skin, and deeper by class
+    of the atlas.
+    """
     used = plan.removed & plan.head
     bins = np.arange(0, LAYERS_MM + BIN_MM, BIN_MM)
     place = np.clip((plan.own_depth / BIN_MM).astype(int), 0, len(bins) - 1)
@@ -136,21 +139,17 @@ def _levels(values: Volume, plan: Plan) -> tuple[Any, Any]:
         own = values[deep & (plan.labels == label)]
         classes[label] = _statistics(own) if own.size >= FEW else layers[-1]
 
-    def table(number: int) -> Any:
-        def paint(plan: Plan) -> Volume:
-            heights = np.array([layer[number] for layer in layers])
-            middle = bins + BIN_MM / 2
-            out = np.interp(plan.depth.ravel(), middle, heights).reshape(plan.depth.shape)
-            inner = plan.depth > LAYERS_MM
-            out = np.where(inner, classes[SOFT][number], out)
-            for label, start in ANATOMY_FROM_MM.items():
-                there = (plan.labels == label) & (plan.depth > start)
-                out = np.where(there, classes[label][number], out)
-            return out.astype(np.float32)
-
-        return paint
-
-    return table(0), table(1)
+    middle = bins + BIN_MM / 2
+    painted = []
+    for number in (0, 1):
+        heights = np.array([layer[number] for layer in layers])
+        out = np.interp(plan.depth.ravel(), middle, heights).reshape(plan.depth.shape)
+        out = np.where(plan.depth > LAYERS_MM, classes[SOFT][number], out)
+        for label, start in ANATOMY_FROM_MM.items():
+            there = (plan.labels == label) & (plan.depth > start)
+            out = np.where(there, classes[label][number], out)
+        painted.append(out.astype(np.float32))
+    return painted[0], painted[1]
 
 
 def _statistics(values: npt.NDArray[np.float32]) -> tuple[float, float]:

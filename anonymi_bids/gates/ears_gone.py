@@ -7,7 +7,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from anonymi_bids.gates import place
-from anonymi_bids.gates.context import GateContext, finding
+from anonymi_bids.gates.context import Fault, GateContext, finding
+from anonymi_bids.gates.new_face import new_skin_mm
 from anonymi_bids.gates.surface import (
     bounding_box,
     bring,
@@ -51,6 +52,10 @@ def check(ctx: GateContext) -> Finding:
         return finding(
             GATE, "passed", "There is no ear in the field of view.", figure=0.0, limit=limit
         )
+    if ctx.rebuilt:
+        same = same_shape(ctx)
+        if same is not None:
+            return finding(GATE, "failed", same.sentence, figure=same.figure, limit=same.limit)
     worst = max(seen, key=lambda side: seen[side])
     if seen[worst] > limit:
         return finding(
@@ -70,10 +75,45 @@ def check(ctx: GateContext) -> Finding:
     )
 
 
+def same_shape(ctx: GateContext) -> Fault | None:
+    """Find a new ear that lies where the old one lay: other tissue in the own shape."""
+    limit = ctx.settings.min_new_skin_mm
+    for side, ear in (("left", ctx.atlas.ear_left), ("right", ctx.atlas.ear_right)):
+        found = _ear_skin(ctx, ear)
+        if found is None:
+            continue
+        box, part = found
+        skin = np.zeros(ctx.before.shape[:3], bool)
+        skin[box] = part
+        apart = new_skin_mm(ctx, skin)
+        if apart < limit:
+            return Fault(
+                f"The new {side} ear's skin lies only {apart:.1f} mm from the old one in the "
+                f"middle ({limit:.1f} mm are needed), so it shows the same ear; take another "
+                "seed or style.",
+                apart,
+                limit,
+            )
+    return None
+
+
 def ear_left(ctx: GateContext, ear: Image) -> float | None:
     """Share of an ear's own skin that is unchanged or still tissue; None if it is not in view.
 
-    Where a new ear was put in its place, tissue is no fault.
+    Where a new ear was put in its place, tissue is no fault (`same_shape` looks at it).
+    """
+    found = _ear_skin(ctx, ear)
+    if found is None:
+        return None
+    box, skin = found
+    left = skin & ~ctx.changes.most_volumes[box] & (ctx.before_mean[box] > ctx.levels[0])
+    if not ctx.rebuilt:
+        left |= skin & ctx.after_tissue[box]
+    return float(np.count_nonzero(left) / np.count_nonzero(skin))
+
+
+def _ear_skin(ctx: GateContext, ear: Image) -> tuple[tuple[slice, ...], Mask] | None:
+    """Skin of one ear in a box of the image; None if it is not in view.
 
     The ear is what sticks out of the own head near the atlas' ear: thinner than twice `PINNA_MM`.
     Where nothing sticks out, the skin inside the atlas' ear stands for it.
@@ -97,10 +137,7 @@ def ear_left(ctx: GateContext, ear: Image) -> float | None:
     skin &= inside_view(ctx.tissue, affine, BORDER_MM)[box]
     if np.count_nonzero(skin) * unit < MIN_SKIN_ML:
         return None
-    left = skin & ~ctx.changes.most_volumes[box] & (ctx.before_mean[box] > ctx.levels[0])
-    if not ctx.rebuilt:
-        left |= skin & ctx.after_tissue[box]
-    return float(np.count_nonzero(left) / np.count_nonzero(skin))
+    return box, skin
 
 
 def _sticking_out(body: Mask, affine: npt.NDArray[np.float64]) -> Mask:

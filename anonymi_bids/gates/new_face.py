@@ -49,7 +49,14 @@ def check(ctx: GateContext, skin: Mask) -> Fault | None:
         )
     limit = ctx.settings.max_face_likeness
     alike = likeness(ctx)
-    if alike is not None and alike > limit:
+    if alike is None:
+        return Fault(
+            "Too little of the face is in the field of view to tell whether the new face is "
+            "another one; use the method mask.",
+            1.0,
+            limit,
+        )
+    if alike > limit:
         return Fault(
             f"The relief of the new face is like the old one's (correlation {alike:.2f}, "
             f"{limit:.2f} is allowed); take another seed or style.",
@@ -60,23 +67,21 @@ def check(ctx: GateContext, skin: Mask) -> Fault | None:
 
 
 def new_skin_mm(ctx: GateContext, skin: Mask) -> float:
-    """Median distance from the old skin to the new surface, outward or inward, mm."""
+    """Median change of depth of the old skin, outward or inward, mm; 0 for the same surface."""
     if not skin.any():
         return 0.0
     sizes = voxel_edges(ctx.before.affine)
     box = bounding_box(skin, int(np.ceil(30 / sizes.min())))
-    body = ctx.after_tissue[box]
-    outside = ndimage.distance_transform_edt(~body, sampling=sizes)
-    inside = ndimage.distance_transform_edt(body, sampling=sizes)
-    here = skin[box]
-    # A shell is a voxel or two thick: what lies just inside the new skin is on it.
-    apart = np.where(body, np.maximum(inside - shell_mm(sizes), 0), outside)[here]
-    return float(np.median(apart))
+    old, new = (signed_depth(body[box], sizes) for body in (ctx.tissue, ctx.after_tissue))
+    return float(np.median(np.abs(new - old)[skin[box]]))
 
 
-def shell_mm(sizes: Floats) -> float:
-    """Half the thickness of the shell that stands for skin."""
-    return max(1.25, float(sizes.min()) / 2)
+def signed_depth(body: Mask, sizes: Floats) -> Floats:
+    """Depth below the surface of a body, negative outside, mm; the surface lies between voxels."""
+    half = float(sizes.min()) / 2
+    inside = ndimage.distance_transform_edt(body, sampling=sizes) - half
+    outside = ndimage.distance_transform_edt(~body, sampling=sizes) - half
+    return np.asarray(np.where(body, inside, -outside), np.float64)
 
 
 def likeness(ctx: GateContext) -> float | None:

@@ -29,6 +29,8 @@ Volume = npt.NDArray[np.float32]
 GRID_SHAPE = (112, 128, 128)
 """Voxels of the network's grid along x, y, z."""
 SPACING_MM = 2.0
+CENTRE_ATLAS_MM = (0.0, 8.0, 20.0)
+"""Middle of the head in atlas mm; the grid is centred there."""
 CT_WINDOW_HU = (-300.0, 900.0)
 PERCENTILES = (2.0, 99.5)
 BRIGHTEST = 1.5

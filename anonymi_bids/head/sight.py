@@ -21,6 +21,7 @@ from anonymi_bids.core.register import take_apart
 from anonymi_bids.errors import NotAHead
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.head.network import (
+    CENTRE_ATLAS_MM,
     CLASSES,
     LANDMARKS,
     SPACING_MM,
@@ -32,8 +33,6 @@ from anonymi_bids.head.network import (
 )
 from anonymi_bids.model import Image
 
-CENTRE_ATLAS_MM = (0.0, 8.0, 20.0)
-"""Middle of the head in atlas mm; the grid is centred there."""
 BELOW_TOP_MM = 100.0
 COARSE_MM = 4.0
 FAR_MM = 150.0

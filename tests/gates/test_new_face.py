@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
+from anonymi_bids.core.grid import resample
 from anonymi_bids.deface.apply import deface_scan
 from anonymi_bids.deface.refill import Plan
 from anonymi_bids.deface.surface import plan_surface
 from anonymi_bids.gates import ears_gone, face_gone, new_face, outside_identical
 from anonymi_bids.gates.context import GateContext
+from anonymi_bids.gates.surface import shell
 from anonymi_bids.head.atlas import load_atlas
 from anonymi_bids.io.images import read_image
 
@@ -90,3 +93,39 @@ def test_an_untouched_face_is_the_same_face(made: Made, plan: Plan, tmp_path: Pa
     assert face_gone.check(same).status == "failed"
     assert ears_gone.check(same).status == "failed"
     assert new_face.likeness(same) == pytest.approx(1.0)
+    assert new_face.new_skin_mm(same, shell(same.tissue, same.before.affine)) == 0.0
+
+
+def test_the_own_ear_filled_with_other_tissue_is_the_same_ear(
+    made: Made, plan: Plan, tmp_path: Path
+) -> None:
+    """The face is another one, every ear voxel has changed, and yet the ears are the own."""
+    atlas = load_atlas()
+    own = np.where(plan.head, plan.own_depth, -9).astype(np.float32)
+    depth = plan.depth.copy()
+    for ear in (atlas.ear_left, atlas.ear_right):
+        near = resample(
+            ear.data,
+            ear.affine,
+            plan.affine,
+            depth.shape,
+            source_to_target=made.fit.atlas_to_image,
+        )
+        near = ndimage.binary_dilation(near, iterations=3)
+        depth[near] = own[near]
+    ctx = context(made, replace(plan, depth=depth), tmp_path)
+    assert face_gone.check(ctx).status == "passed"
+    found = ears_gone.check(ctx)
+    assert found.status == "failed"
+    assert "the same ear" in found.sentence
+
+
+def test_a_face_that_cannot_be_compared_is_refused(
+    made: Made, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ctx = context(made, plan, tmp_path)
+    monkeypatch.setattr(new_face, "MIN_PIXELS", 10_000_000)
+    assert new_face.likeness(ctx) is None
+    found = face_gone.check(ctx)
+    assert found.status == "failed"
+    assert "Too little of the face" in found.sentence

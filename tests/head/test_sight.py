@@ -15,7 +15,7 @@ from anonymi_bids.core.register import rigid_matrix, take_apart
 from anonymi_bids.errors import NotAHead
 from anonymi_bids.head import find, sight
 from anonymi_bids.head.atlas import load_atlas
-from anonymi_bids.head.network import GRID_SHAPE, HeadMap, grid_at
+from anonymi_bids.head.network import CENTRE_ATLAS_MM, GRID_SHAPE, HeadMap, grid_at
 from anonymi_bids.model import HeadFit, Image
 
 from .maps import looker, perfect_map, scan_of
@@ -163,7 +163,7 @@ def test_network_and_registration_that_contradict_find_no_head() -> None:
 
 def test_the_grid_holds_the_whole_head_but_for_the_neck() -> None:
     atlas = load_atlas()
-    grid = grid_at(sight.CENTRE_ATLAS_MM)
+    grid = grid_at(CENTRE_ATLAS_MM)
     places = apply_affine(atlas.head.affine, np.argwhere(atlas.head.data))
     corners = apply_affine(np.linalg.inv(grid), places[places[:, 2] > -100])
     assert (corners > -0.5).all()

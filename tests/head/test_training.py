@@ -35,7 +35,7 @@ def a_subject(name: str = "head-a", *, signal: bool = False) -> subjects.Subject
     points = np.full((7, 3), np.nan)
     points[0], points[1], points[2] = (0, 37, 10), (-37, 0, 0), (37, 0, 0)
     place = np.eye(4)
-    place[:3, 3] = -np.array(randomise.CENTRE_ATLAS_MM)
+    place[:3, 3] = -np.array(network.CENTRE_ATLAS_MM)
     return subjects.Subject(
         name,
         name,

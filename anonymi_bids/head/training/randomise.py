@@ -14,15 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anonymi_bids.head.network import HUNDRED_MM, LANDMARKS, SPACING_MM
+from anonymi_bids.head.network import CENTRE_ATLAS_MM, HUNDRED_MM, LANDMARKS, SPACING_MM
 from anonymi_bids.head.training import faults
 from anonymi_bids.head.training.draw import Draw, smooth_field
 from anonymi_bids.head.training.losses import Sample
 from anonymi_bids.head.training.paint import paint
 from anonymi_bids.head.training.subjects import MIRRORED, Subject
-
-CENTRE_ATLAS_MM = (0.0, 8.0, 20.0)
-"""Middle of the head in atlas mm: there the grid is centred, give or take."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
