@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from benchmarks.quality.truth import Truth, coordinate
 GAIN = 8.0
 """Painted signals times this are stored as int16."""
 
-BRAIN_MARGIN_MM = 5.0
+SETTINGS = DefaceSettings()
 
 
 @dataclass(frozen=True)
@@ -61,46 +62,31 @@ def true_fit(phantom: Phantom, landmarks: Any) -> HeadFit:
     return HeadFit(matrix, 1.0, "head", "Placed by the true landmarks.")
 
 
+def find(path: Path, *, seed: int, known: HeadFit | None = None) -> tuple[HeadFit, float]:
+    """Find the head, unless its place is given; with CPU seconds."""
+    from anonymi_bids.head.atlas import load_atlas
+    from anonymi_bids.head.locate import find_head
+
+    if known is not None:
+        return known, 0.0
+    clock = time.process_time()
+    fit = find_head(read_image(path), load_atlas(), seed=seed)
+    return fit, time.process_time() - clock
+
+
 def deidentify(
-    path: Path,
-    folder: Path,
-    *,
-    seed: int,
-    margin_mm: float = BRAIN_MARGIN_MM,
-    known: HeadFit | None = None,
-    method: str = "mask",
-    person: int = 0,
-) -> tuple[Outcome, HeadFit, dict[str, float]]:
-    """Find the head, build its region, write the image without it; with CPU seconds.
+    path: Path, folder: Path, fit: HeadFit, method: str, *, seed: int, person: int
+) -> tuple[Outcome, dict[str, float]]:
+    """Build the region of a method and write the image without it; with CPU seconds.
 
     Method ``newface`` or ``blur`` puts a new face there, drawn for `person`.
     """
     from anonymi_bids.deface.apply import deface_scan
-    from anonymi_bids.deface.mask import build_region
-    from anonymi_bids.deface.surface import plan_surface
-    from anonymi_bids.head.atlas import load_atlas
 
-    atlas = load_atlas()
     clock = [time.process_time()]
-    image = read_image(path)
-    if known is None:
-        from anonymi_bids.head.locate import find_head
-
-        fit = find_head(image, atlas, seed=seed)
-    else:
-        fit = known
+    region, plan = METHODS[method](read_image(path), fit, person)
     clock.append(time.process_time())
-    plan = None
-    place: dict[str, Any] = {"brain_margin_mm": margin_mm, "ears": True}
-    if method == "mask":
-        region = build_region(image, atlas, fit.atlas_to_image, **place)
-    else:
-        smooth = DefaceSettings().blur_mm
-        region, plan = plan_surface(
-            image, atlas, fit.atlas_to_image, style=method, smooth_mm=smooth, seed=person, **place
-        )
-    clock.append(time.process_time())
-    after, mask = folder / "after.nii.gz", folder / "mask.nii.gz"
+    after, mask = folder / f"after_{method}.nii.gz", folder / f"mask_{method}.nii.gz"
     deface_scan(path, after, mask, region, seed=seed, plan=plan)
     clock.append(time.process_time())
     outcome = Outcome(
@@ -108,8 +94,52 @@ def deidentify(
         next(iter_volumes(open_scan(after))),
         read_mask(mask),
     )
-    spent = dict(zip(("find_s", "region_s", "write_s"), np.diff(clock).tolist(), strict=True))
-    return outcome, fit, spent
+    return outcome, dict(zip(("region_s", "write_s"), np.diff(clock).tolist(), strict=True))
+
+
+def _by_mask(image: Image, fit: HeadFit, person: int) -> tuple[Any, Any]:
+    from anonymi_bids.deface.mask import build_region
+    from anonymi_bids.head.atlas import load_atlas
+
+    margin = SETTINGS.brain_margin_mm
+    place = fit.atlas_to_image
+    return build_region(image, load_atlas(), place, brain_margin_mm=margin, ears=True), None
+
+
+def _by_network(image: Image, fit: HeadFit, person: int) -> tuple[Any, Any]:
+    from anonymi_bids.deface.ml import build_region
+    from anonymi_bids.head.atlas import load_atlas
+    from anonymi_bids.head.network import load_model
+    from anonymi_bids.head.sight import see_head
+
+    sight = see_head(image, load_atlas(), load_model(), start=fit.atlas_to_image)
+    margin = SETTINGS.ml_brain_margin_mm
+    return build_region(image, sight.seen, brain_margin_mm=margin, ears=True), None
+
+
+def _by_surface(image: Image, fit: HeadFit, person: int, *, style: str) -> tuple[Any, Any]:
+    from anonymi_bids.deface.surface import plan_surface
+    from anonymi_bids.head.atlas import load_atlas
+
+    return plan_surface(
+        image,
+        load_atlas(),
+        fit.atlas_to_image,
+        brain_margin_mm=SETTINGS.brain_margin_mm,
+        ears=True,
+        style=style,
+        smooth_mm=SETTINGS.blur_mm,
+        seed=person,
+    )
+
+
+METHODS = {
+    "mask": _by_mask,
+    "ml": _by_network,
+    "newface": functools.partial(_by_surface, style="newface"),
+    "blur": functools.partial(_by_surface, style="blur"),
+}
+"""What the command's methods and styles do, by name."""
 
 
 def measure(outcome: Outcome, truth: Truth, affine: npt.NDArray[np.float64]) -> dict[str, Any]:

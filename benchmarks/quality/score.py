@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common import counted, read_json, summary
+from benchmarks.common import counted, summary
 from benchmarks.quality import recognise
 
 Result = dict[str, Any]
@@ -20,12 +20,7 @@ LIMITS = {
     "vault_changed_worst": 0.02,
     "rank1_before": 0.95,
 }
-"""Aims of the method `mask`."""
-
-
-def read_results(folder: Path) -> list[Result]:
-    """All results of single images, in the order of their names."""
-    return [read_json(path) for path in sorted(folder.glob("*.json"))]
+"""Aims of every method."""
 
 
 def groups(results: list[Result]) -> dict[str, list[Result]]:
@@ -33,9 +28,7 @@ def groups(results: list[Result]) -> dict[str, list[Result]]:
     from benchmarks.quality.cases import ATLAS_HEADS
 
     named: dict[str, Callable[[dict[str, Any]], bool]] = {
-        "digital people, T1w, two visits": lambda c: (
-            c["kind"] == "person" and c["contrast"] == "T1w"
-        ),
+        "digital people, T1w": lambda c: c["kind"] == "person" and c["contrast"] == "T1w",
         "digital people, T2w": lambda c: c["kind"] == "person" and c["contrast"] == "T2w",
         "digital people, FLAIR": lambda c: c["kind"] == "person" and c["contrast"] == "FLAIR",
         "label heads of the atlas": lambda c: (
@@ -90,49 +83,47 @@ def describe(results: list[Result]) -> dict[str, Any]:
     }
 
 
-def recognition(folder: Path, n: int) -> dict[str, Any]:
-    """Rank-1 rates before and after, by shape and by face recogniser.
+def recognition(folder: Path, n: int, methods: Sequence[str]) -> dict[str, Any]:
+    """Rank-1 rates before and after each method, by shape and by face recogniser.
 
     Known: the originals of one visit. Searched: another visit, or another contrast of another
     visit, before and after. Never an original against its own released copy.
     """
     return {
-        "T1w visit 1 searched among T1w visit 2": _duel(folder, n, ("T1w", 1), ("T1w", 2)),
-        "T2w or FLAIR visit 3 searched among T1w visit 1": _duel(
-            folder, n, ("other", 3), ("T1w", 1)
-        ),
+        "T1w visit 1 searched among T1w visit 2": _duel(folder, n, ("T1w", 1), methods),
+        "T2w or FLAIR visit 3 searched among T1w visit 2": _duel(folder, n, ("other", 3), methods),
     }
 
 
-def _duel(folder: Path, n: int, probe: tuple[str, int], known: tuple[str, int]) -> dict[str, Any]:
-    pairs = []
-    for number in range(n):
-        paths = [_features_path(folder, number, *which) for which in (probe, known)]
-        if all(path is not None and path.exists() for path in paths):
-            pairs.append([dict(np.load(path)) for path in paths if path is not None])
-    people = len(pairs)
-    if people < 2:
-        return {"people": people}
-    probes, gallery = [p for p, _ in pairs], [k for _, k in pairs]
-    result: dict[str, Any] = {"people": people, "chance": 1 / people}
-    for when in ("before", "after"):
-        result[when] = _rates(probes, gallery, when)
-    return result
+def _duel(folder: Path, n: int, probe: tuple[str, int], methods: Sequence[str]) -> dict[str, Any]:
+    rates: dict[str, Any] = {}
+    for when in ("before", *methods):
+        pairs = []
+        for number in range(n):
+            paths = [
+                _features_path(folder, number, *probe, when),
+                _features_path(folder, number, "T1w", 2, "before"),
+            ]
+            if all(path.exists() for path in paths):
+                pairs.append([dict(np.load(path)) for path in paths])
+        if len(pairs) >= 2:
+            rates[when] = _rates([p for p, _ in pairs], [k for _, k in pairs])
+    return rates
 
 
-def _features_path(folder: Path, number: int, contrast: str, visit: int) -> Path | None:
+def _features_path(folder: Path, number: int, contrast: str, visit: int, when: str) -> Path:
     if contrast == "other":
         contrast = ("T2w", "FLAIR")[number % 2]
-    return folder / f"person-{number:03d}_visit-{visit}_{contrast}.npz"
+    return folder / f"person-{number:03d}_visit-{visit}_{contrast}_{when}.npz"
 
 
-def _rates(probes: list[Any], gallery: list[Any], when: str) -> dict[str, Any]:
+def _rates(probes: list[Any], gallery: list[Any]) -> dict[str, Any]:
     n = len(probes)
     chance = 1 / n
-    entry: dict[str, Any] = {}
+    entry: dict[str, Any] = {"people": n, "chance": chance}
     for box, name in (("face", "shape_face"), ("whole", "shape_with_forehead")):
-        maps = [p[f"{box}_{when}"] for p in probes]
-        known = [k[f"{box}_before"] for k in gallery]
+        maps = [p[box] for p in probes]
+        known = [k[box] for k in gallery]
         for centred, suffix in ((False, ""), (True, "_centred")):
             scores = recognise.shape_scores(maps, known, centred=centred)
             hits = int(recognise.first_hits(scores).sum())
@@ -141,35 +132,33 @@ def _rates(probes: list[Any], gallery: list[Any], when: str) -> dict[str, Any]:
                 "own": summary(np.diag(scores)),
                 "others": summary(scores[~np.eye(n, dtype=bool)]),
             }
-    detected = np.array([np.isfinite(p[f"score_{when}"]) for p in probes])
+    detected = np.array([np.isfinite(p["score"]) for p in probes])
     entry["detected"] = counted(int(detected.sum()), n)
-    entry["detector_score"] = summary(float(p[f"score_{when}"]) for p in probes)
-    known_found = np.stack([_best_embedding(k, "before") for k in gallery])
-    known_forced = np.stack([k["forced_before"] for k in gallery])
-    searched = np.stack([_best_embedding(p, when) for p in probes])
-    forced = np.stack([p[f"forced_{when}"] for p in probes])
+    entry["detector_score"] = summary(float(p["score"]) for p in probes)
     for name, first, second in (
-        ("embedding", searched, known_found),
-        ("embedding_forced", forced, known_forced),
+        ("embedding", map(_best_embedding, probes), map(_best_embedding, gallery)),
+        ("embedding_forced", (p["forced"] for p in probes), (k["forced"] for k in gallery)),
     ):
-        scores = recognise.embedding_scores(first, second)
+        scores = recognise.embedding_scores(np.stack(list(first)), np.stack(list(second)))
+        own, others = np.diag(scores), scores[~np.eye(n, dtype=bool)]
         entry[name] = {
             **counted(int(recognise.first_hits(scores).sum()), n, chance),
-            "own_distance": summary(-np.diag(scores)),
-            "others_distance": summary(-scores[~np.eye(n, dtype=bool)]),
+            "own_distance": summary(-own),
+            "others_distance": summary(-others),
+            "own_nearer_than_median_other": float((own > np.median(others)).mean()),
         }
     return entry
 
 
-def _best_embedding(features: Any, when: str) -> np.ndarray:
+def _best_embedding(features: Any) -> np.ndarray:
     """Embedding at the detected face, or at the true landmarks where the detector fails."""
-    found = features[f"found_{when}"]
-    return found if np.isfinite(found).all() else features[f"forced_{when}"]
+    found = features["found"]
+    return found if np.isfinite(found).all() else features["forced"]
 
 
-def judge(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Hold the figures against the aims."""
-    by_group = [entry for entry in figures["groups"].values() if entry["images"]]
+def judge(groups: dict[str, Any], before: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Hold the figures of one method, and the control on the originals, against the aims."""
+    by_group = [entry for entry in groups.values() if entry["images"]]
     skin = [entry["skin_left"] for entry in by_group if entry["skin_left"]["n"]]
     vault = [entry["vault_changed"] for entry in by_group if entry["vault_changed"]["n"]]
     found = {
@@ -186,9 +175,8 @@ def judge(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
         }
         for name, value in found.items()
     }
-    duel = figures["recognition"].get("T1w visit 1 searched among T1w visit 2", {})
     for name in ("shape_face", "embedding"):
-        value = duel.get("before", {}).get(name, {}).get("rate")
+        value = before.get(name, {}).get("rate")
         verdict[f"rank1_before_{name}"] = {
             "aim": LIMITS["rank1_before"],
             "found": value,

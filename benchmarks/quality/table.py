@@ -12,19 +12,16 @@ Figures = dict[str, Any]
 def page(figures: Figures) -> str:
     """The whole page, Markdown."""
     settings = figures["settings"]
-    method = settings.get("method", "mask")
-    name, option = "quality", ""
-    if method != "mask":
-        name, option = f"quality_{method}", f" --method {method}"
     parts = [
-        f"# Quality of the method `{method}`\n",
-        f"Written by `python -m benchmarks.quality{option} --n {settings['n']} --seed "
-        f"{settings['seed']}`; every number stands in `{name}.json`. Digital people are painted "
-        f"at about {settings['spacing_mm']} mm, label heads at 1 mm. Truth: labels and landmarks "
-        "of the phantoms (definitions in `benchmarks/quality/truth.py`). Ranges are least to "
-        "greatest over images. The atlas was made from the label heads named so; digital people "
-        "have the inside of two of them and a skin of the shape model: they are easier than "
-        "people.\n",
+        "# Quality of the methods, side by side\n",
+        f"Written by `python -m benchmarks.quality --n {settings['n']} --seed "
+        f"{settings['seed']} --methods {' '.join(settings['methods'])}`; every number stands in "
+        f"`quality.json`. Digital people are painted at about {settings['spacing_mm']} mm, label "
+        "heads at 1 mm. Truth: labels and landmarks of the phantoms (definitions in "
+        "`benchmarks/quality/truth.py`). Ranges are least to greatest over images. The atlas was "
+        "made from the label heads named so; digital people have the inside of two of them and a "
+        "skin of the shape model: they are easier than people. `newface` and `blur` are the "
+        "styles of the method `surface`.\n",
         "## Aims\n",
         _aims(figures),
         "## Faces and brains\n",
@@ -32,7 +29,7 @@ def page(figures: Figures) -> str:
         "Skin left: share of the skin in the face window (brow to 10 mm below the chin, in front "
         "of the preauricular points) whose stored value is unchanged. Vault: skin above the "
         "brow. Placed: distance of the atlas' landmarks, brought to the image, from the true "
-        "ones.\n",
+        "ones; the head is found once for all methods.\n",
         _thirds(figures),
         "## Recognition\n",
         _recognition(figures),
@@ -40,39 +37,58 @@ def page(figures: Figures) -> str:
         "the front at the true pose; *centred*: mean of gallery and of probes subtracted first. "
         "Embedding: dlib's face recogniser on a shaded render, at the detected face, or at the "
         "true landmarks where the detector does not fire; *forced*: always at the true "
-        "landmarks. A detector also fires on a flat cut, so detection alone proves nothing. Open "
-        "recognisers are weaker than commercial ones: these rates are lower bounds.\n",
+        "landmarks; *nearer*: share of people who are nearer to their own original than the "
+        "median of others is (half by chance). A detector also fires on a flat cut, so detection "
+        "alone proves nothing. Open recognisers are weaker than commercial ones: these rates are "
+        "lower bounds.\n",
         _worst(figures),
     ]
     return "\n".join(parts)
 
 
 def _aims(figures: Figures) -> str:
+    entries = figures["methods"]
     rows = [
-        (name.replace("_", " "), entry["aim"], _number(entry["found"], 4), _yes(entry))
-        for name, entry in figures["aims"].items()
+        (
+            name.replace("_", " "),
+            aim["aim"],
+            *(
+                f"{_number(entry['aims'][name]['found'], 4)} {_yes(entry['aims'][name])}"
+                for entry in entries.values()
+            ),
+        )
+        for name, aim in next(iter(entries.values()))["aims"].items()
     ]
-    return markdown_table(("aim", "limit", "found (worst group)", "met"), rows)
+    header = ("aim (found: worst group)", "limit", *(f"`{method}`" for method in entries))
+    return markdown_table(header, rows)
+
+
+def _by_group(figures: Figures) -> list[tuple[str, Figures]]:
+    """Every group of images under every method, groups first."""
+    names = next(iter(figures["methods"].values()))["groups"]
+    return [
+        (f"{name} (n = {entry['groups'][name]['images']}), `{method}`", entry["groups"][name])
+        for name in names
+        for method, entry in figures["methods"].items()
+        if entry["groups"][name]["images"]
+    ]
 
 
 def _groups(figures: Figures) -> str:
-    rows = []
-    for name, entry in figures["groups"].items():
-        if not entry["images"]:
-            continue
-        rows.append(
-            (
-                f"{name} (n = {entry['images']})",
-                ", ".join(f"{count} {status}" for status, count in entry["status"].items()),
-                f"{entry['brain_changed_voxels']} of {entry['brain_voxels']:,} "
-                f"({entry['images_with_brain_changed']} images)",
-                _percent(entry["skin_left"]),
-                _percent(entry["vault_changed"]),
-                _percent(entry["ears_left"]),
-                _range(entry["placed_mm"]["nasion"]["distance"], 1),
-                _range(entry["time_s"], 1),
-            )
+    rows = [
+        (
+            name,
+            ", ".join(f"{count} {status}" for status, count in entry["status"].items()),
+            f"{entry['brain_changed_voxels']} of {entry['brain_voxels']:,} "
+            f"({entry['images_with_brain_changed']} images)",
+            _percent(entry["skin_left"]),
+            _percent(entry["vault_changed"]),
+            _percent(entry["ears_left"]),
+            _range(entry["placed_mm"]["nasion"]["distance"], 1),
+            _range(entry["time_s"], 1),
         )
+        for name, entry in _by_group(figures)
+    ]
     header = (
         "images",
         "found as",
@@ -89,41 +105,48 @@ def _groups(figures: Figures) -> str:
 def _thirds(figures: Figures) -> str:
     rows = [
         (name, *(_percent(third) for third in entry["skin_left_thirds"].values()))
-        for name, entry in figures["groups"].items()
-        if entry["images"]
+        for name, entry in _by_group(figures)
     ]
     header = ("face skin left, mean (range) %", "brow and eyes", "nose", "mouth and chin")
     return markdown_table(header, rows)
 
 
+ATTACKS = (
+    ("detected", "dlib detects a face"),
+    ("embedding", "rank 1 by embedding"),
+    ("embedding_forced", "rank 1 by embedding, forced"),
+    ("shape_face", "rank 1 by shape, chin to brow"),
+    ("shape_face_centred", "rank 1 by shape, chin to brow, centred"),
+    ("shape_with_forehead", "rank 1 by shape, with forehead"),
+    ("shape_with_forehead_centred", "rank 1 by shape, with forehead, centred"),
+)
+
+
 def _recognition(figures: Figures) -> str:
-    names = (
-        ("detected", "dlib detects a face"),
-        ("embedding", "rank 1 by embedding"),
-        ("embedding_forced", "rank 1 by embedding, forced"),
-        ("shape_face", "rank 1 by shape, chin to brow"),
-        ("shape_face_centred", "rank 1 by shape, chin to brow, centred"),
-        ("shape_with_forehead", "rank 1 by shape, with forehead"),
-        ("shape_with_forehead_centred", "rank 1 by shape, with forehead, centred"),
-    )
     parts = []
     for duel, entry in figures["recognition"].items():
         if "before" not in entry:
-            parts.append(f"{duel}: not measured ({entry['people']} people).\n")
+            parts.append(f"{duel}: not measured.\n")
             continue
         rows = [
-            (text, rate_text(entry["before"][name]), rate_text(entry["after"][name]))
-            for name, text in names
+            (text, *(rate_text(rates[key]) for rates in entry.values())) for key, text in ATTACKS
         ]
-        header = (f"{duel}, {entry['people']} people", "before", "after")
+        nearer = (rates["embedding"]["own_nearer_than_median_other"] for rates in entry.values())
+        rows.append(("*nearer* by embedding", *(f"{share:.3f}" for share in nearer)))
+        people = ", ".join(f"{when} {rates['people']}" for when, rates in entry.items())
+        header = (f"{duel}; people: {people}", *(_named(when) for when in entry))
         parts.append(markdown_table(header, rows))
     return "\n".join(parts)
+
+
+def _named(when: str) -> str:
+    return when if when == "before" else f"after `{when}`"
 
 
 def _worst(figures: Figures) -> str:
     rows = [
         (
-            entry["name"],
+            f"{entry['name']}, `{method}`",
             entry["status"],
             entry["brain_changed"],
             f"{100 * entry['skin_left']:.2f}",
@@ -131,7 +154,8 @@ def _worst(figures: Figures) -> str:
             entry["left_where"],
             entry["vault_where"],
         )
-        for entry in figures["worst"]
+        for method, figures_of in figures["methods"].items()
+        for entry in figures_of["worst"]
     ]
     header = (
         "worst images",

@@ -9,28 +9,49 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from anonymi_bids.io.images import iter_volumes, open_scan
+from anonymi_bids.model import HeadFit, Image
+from anonymi_bids.phantoms.records import Phantom
 from benchmarks.common import one_thread, write_json
 from benchmarks.quality.cases import Case
+from benchmarks.quality.truth import Truth
 
 NEW_FACES = 5_000_000
 """Seeds of new faces; no digital person of a benchmark has one of these."""
 
 
+GALLERY_VISIT = 2
+"""Of this visit the originals are known to the attacker; nothing of it is released."""
+
+
 @dataclass(frozen=True)
 class Task:
-    """A case, where the label heads lie, and the folder for its results."""
+    """A case, the methods to try on it, where the label heads lie, and the folder for results."""
 
     case: Case
     heads: Path
     folder: Path
     recognise: bool
-    true_pose: bool = False
-    method: str = "mask"
+    true_pose: bool
+    methods: tuple[str, ...]
+
+    def files(self) -> list[Path]:
+        """Results that this task leaves."""
+        names = [f"{self.case.key}_{method}.json" for method in self.methods]
+        if self.recognise:
+            names.append(f"{self.case.key}_before.npz")
+        return [self.folder / name for name in names]
+
+
+def methods_for(case: Case, methods: tuple[str, ...]) -> tuple[str, ...]:
+    """Methods to try on a case; none on what only serves as gallery."""
+    return () if case.kind == "person" and case.visit == GALLERY_VISIT else methods
 
 
 def run_task(task: Task) -> str:
-    """Make, de-identify and measure one image; returns one line about it."""
+    """Make one image, de-identify it by every method, measure; returns one line about it."""
     one_thread()
     from anonymi_bids.head.atlas import load_atlas
     from benchmarks.quality import cases, measure, truth
@@ -39,60 +60,71 @@ def run_task(task: Task) -> str:
     phantom = cases.make(task.case, task.heads)
     true = truth.truth_of(phantom)
     made = time.process_time() - clock
-    affine = phantom.image.affine
+    task.folder.mkdir(parents=True, exist_ok=True)
+    said = []
     with tempfile.TemporaryDirectory(prefix="anonymi-bench-") as name:
-        folder = Path(name)
-        path = folder / "before.nii.gz"
+        path = Path(name) / "before.nii.gz"
         measure.store(phantom, path)
+        if task.recognise:
+            before = next(iter_volumes(open_scan(path)))
+            _keep_features(task, phantom, true, before, "before")
+        if not task.methods:
+            return f"{task.case.key}: gallery only"
         known = measure.true_fit(phantom, load_atlas().landmarks) if task.true_pose else None
-        outcome, fit, spent = measure.deidentify(
-            path,
-            folder,
-            seed=task.case.seed,
-            known=known,
-            method=task.method,
-            person=NEW_FACES + task.case.number,
-        )
-    figures: dict[str, Any] = {
+        fit, found_s = measure.find(path, seed=task.case.seed, known=known)
+        for method in task.methods:
+            outcome, spent = measure.deidentify(
+                path,
+                Path(name),
+                fit,
+                method,
+                seed=task.case.seed,
+                person=NEW_FACES + task.case.number,
+            )
+            figures = {
+                **_about(task, phantom, true, fit),
+                "times": {"make_s": made, "find_s": found_s, **spent},
+                **measure.measure(outcome, true, phantom.image.affine),
+            }
+            if task.recognise:
+                score = _keep_features(task, phantom, true, outcome.after, method)
+                figures["detector_after"] = score
+            write_json(task.folder / f"{task.case.key}_{method}.json", figures)
+            said.append(
+                f"{method}: brain {figures['brain_changed']}, skin {figures['skin_left']:.4f}, "
+                f"vault {figures['vault_changed']:.4f}"
+            )
+    return f"{task.case.key}: {fit.status}; " + "; ".join(said)
+
+
+def _about(task: Task, phantom: Phantom, true: Truth, fit: HeadFit) -> dict[str, Any]:
+    """What was scanned, and how its head was found."""
+    from anonymi_bids.head.atlas import load_atlas
+    from benchmarks.quality import measure
+
+    return {
         "case": asdict(task.case),
         "status": fit.status,
         "confidence": float(fit.confidence),
         "sentence": fit.sentence,
         "fit_figures": dict(fit.figures),
         "placed_mm": measure.placement(fit, phantom, load_atlas().landmarks, true.head_to_image),
-        "times": {"make_s": made, **spent},
-        "voxels": int(np.prod(outcome.before.shape)),
-        **measure.measure(outcome, true, affine),
     }
-    clock = time.process_time()
-    arrays = _features(task, phantom, true, outcome) if task.recognise else {}
-    figures["times"]["recognise_s"] = time.process_time() - clock
-    task.folder.mkdir(parents=True, exist_ok=True)
-    if arrays:
-        for when in ("before", "after"):
-            figures[f"detector_{when}"] = float(arrays[f"score_{when}"])
-        np.savez_compressed(task.folder / f"{task.case.key}.npz", **arrays)
-    write_json(task.folder / f"{task.case.key}.json", figures)
-    return (
-        f"{task.case.key}: {fit.status}, brain {figures['brain_changed']}, skin left "
-        f"{figures['skin_left']:.4f}, vault {figures['vault_changed']:.4f}, ears "
-        + "/".join(f"{share:.3f}" for share in figures["ears_left"])
-        + f", {sum(figures['times'].values()):.0f} s"
+
+
+def _keep_features(
+    task: Task, phantom: Phantom, true: Truth, data: npt.NDArray[Any], name: str
+) -> float:
+    """Write depth maps and embeddings of one volume; returns the detector's score."""
+    from benchmarks.quality import recognise
+
+    image = Image(data.astype(np.float32), phantom.image.affine)
+    depth = recognise.frontal_depth(image, true.head_to_image)
+    seen = recognise.look(depth, true.head_to_image, phantom.landmarks68)
+    np.savez_compressed(
+        task.folder / f"{task.case.key}_{name}.npz",
+        face=recognise.window(depth, recognise.FACE_MM).astype(np.float32),
+        whole=recognise.window(depth, recognise.WHOLE_MM).astype(np.float32),
+        **seen,
     )
-
-
-def _features(task: Task, phantom: Any, true: Any, outcome: Any) -> dict[str, Any]:
-    """Depth maps and embeddings of the original and of what would be released."""
-    from benchmarks.quality import measure, recognise
-
-    affine = phantom.image.affine
-    after = measure.after_image(outcome, affine)
-    before = type(after)(outcome.before.astype(np.float32), affine)
-    arrays: dict[str, Any] = {}
-    for when, image in (("before", before), ("after", after)):
-        depth = recognise.frontal_depth(image, true.head_to_image)
-        arrays[f"face_{when}"] = recognise.window(depth, recognise.FACE_MM).astype(np.float32)
-        arrays[f"whole_{when}"] = recognise.window(depth, recognise.WHOLE_MM).astype(np.float32)
-        seen = recognise.look(depth, true.head_to_image, phantom.landmarks68)
-        arrays.update({f"{key}_{when}": value for key, value in seen.items()})
-    return arrays
+    return float(seen["score"])

@@ -8,15 +8,12 @@ instance norm.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
 from anonymi_bids.head.network import CLASSES, LANDMARKS, REGIONS
 
 N_FINE = len(CLASSES) + len(REGIONS)
-N_COARSE = 3 + len(LANDMARKS)
 SUB = 8
 
 
@@ -37,6 +34,9 @@ class Block(nn.Sequential):
 class HeadNet(nn.Module):
     """From a scan on the 2 mm grid to classes, regions, atlas coordinates and landmarks.
 
+    What is fine and what is wide is read from its own layer: 80 fine answers per voxel of 4 mm
+    from 16 shared channels left bone and ears blurred (measured: bone at Dice 0.27).
+
     Parameters
     ----------
     width : int
@@ -55,8 +55,11 @@ class HeadNet(nn.Module):
         self.up = nn.ModuleList(
             Block(widths[level] + widths[level + 1], widths[level]) for level in range(depth)
         )
-        self.fine = nn.Conv3d(width, N_FINE * SUB, 1)
-        self.coarse = nn.Conv3d(width, N_COARSE, 1)
+        self.detail = nn.Conv3d(width + SUB, 4 * width, 3, padding=1)
+        self.fine = nn.Conv3d(4 * width, N_FINE * SUB, 1)
+        self.wide = Block(widths[1], widths[1])
+        self.place = nn.Conv3d(widths[1], 3, 1)
+        self.landmark = nn.Conv3d(width + widths[1], len(LANDMARKS), 1)
 
     def forward(self, scan: Tensor, rows: slice | None = None) -> tuple[Tensor, Tensor]:
         """Run the network.
@@ -76,18 +79,36 @@ class HeadNet(nn.Module):
         coarse : (N, 10, I/2, J/2, K/2) Tensor
             Atlas coordinates in units of 100 mm, and logits of 7 landmarks.
         """
-        x = gather(scan)
+        seen = gather(scan)
+        x = seen
         kept = []
         for level, block in enumerate(self.down):
             if level:
                 x = nn.functional.max_pool3d(x, 2)
             x = block(x)
             kept.append(x)
-        for level in reversed(range(self.depth)):
-            x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
-            x = self.up[level](torch.cat([kept[level], x], dim=1))
-        told = x if rows is None else x[:, :, rows]
-        return spread(self.fine(told)), cast(Tensor, self.coarse(x))
+        for level in reversed(range(1, self.depth)):
+            x = self.up[level](torch.cat([kept[level], doubled(x)], dim=1))
+        wide = self.wide(x)
+        x = self.up[0](torch.cat([kept[0], doubled(x)], dim=1))
+        place = nn.functional.interpolate(self.place(wide), scale_factor=2.0, mode="trilinear")
+        landmark = self.landmark(torch.cat([x, doubled(wide)], dim=1))
+        fine = self._fine(torch.cat([x, seen], dim=1), rows)
+        return fine, torch.cat([place, landmark], dim=1)
+
+    def _fine(self, x: Tensor, rows: slice | None) -> Tensor:
+        """Fine answer, for some rows with their neighbours in sight."""
+        if rows is None:
+            return spread(self.fine(nn.functional.leaky_relu(self.detail(x), 0.01)))
+        start = max(0, rows.start - 1)
+        hidden = self.detail(x[:, :, start : rows.stop + 1])
+        hidden = hidden[:, :, rows.start - start :][:, :, : rows.stop - rows.start]
+        return spread(self.fine(nn.functional.leaky_relu(hidden, 0.01)))
+
+
+def doubled(x: Tensor) -> Tensor:
+    """Repeat every voxel along each axis."""
+    return nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 def gather(scan: Tensor) -> Tensor:
