@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from anonymi_bids.core.grid import apply_affine, resample
+from anonymi_bids.core.mask import distance_mm
 from anonymi_bids.model import Image
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def air_row(
     margin = np.ceil(60 / sizes).astype(int)
     padded = np.pad(head, [(int(m), int(m)) for m in margin])
     coarse = padded[::3, ::3, ::3]
-    apart = ndimage.distance_transform_edt(~coarse, sampling=3 * sizes)
+    apart = distance_mm(~coarse, 3 * sizes)
     places = np.argwhere((apart > _AIR_MARGIN_MM) & (apart < 55))
     if len(places) == 0:
         return np.zeros(_AIR_POINTS, dtype=np.float16)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from anonymi_bids.core.grid import Affine, apply_affine, voxel_sizes, voxel_volume_ml
-from anonymi_bids.core.mask import head_mask
+from anonymi_bids.core.mask import distance_mm, head_mask
 from anonymi_bids.deface.own import find_nasion, fit_brain
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.model import Image
@@ -112,6 +112,7 @@ def build_region(
     *,
     brain_margin_mm: float,
     ears: bool,
+    head: Mask | None = None,
 ) -> DefaceRegion:
     """Find the voxels of face and ears on the grid of an image.
 
@@ -126,12 +127,14 @@ def build_region(
         The atlas' brain and CSF, grown by this, are protected.
     ears : bool
         Remove the ears too.
+    head : (I, J, K) bool ndarray, optional
+        Own head against air, where it is known.
 
     Returns
     -------
     DefaceRegion
     """
-    head = head_mask(image.data, image.affine)
+    head = head_mask(image.data, image.affine) if head is None else head
     nasion = find_nasion(head, image.affine, atlas_to_image, atlas.landmarks)
     own = fit_brain(image, atlas.brain, atlas_to_image)
     up = float((UPRIGHT[:3, :3] @ (0.0, nasion.forward, nasion.up))[2])
@@ -231,13 +234,13 @@ class _Places:
     def distance_to(self, region: Mask, affine: Affine) -> Field:
         """Distance to a region of the atlas in mm of the image, 0 inside, large far away."""
         thin, thin_affine = _thinned(region, affine)
-        distance = ndimage.distance_transform_edt(~thin, sampling=voxel_sizes(thin_affine))
+        distance = distance_mm(~thin, voxel_sizes(thin_affine))
         return self.bring(distance, thin_affine, mode="constant", cval=1e3) * self.scale
 
     def depth_in(self, head: Image) -> Field:
         """Depth below the atlas' skin in mm; the neck goes on below the atlas."""
         thin, affine = _thinned(head.data, head.affine)
-        depth = ndimage.distance_transform_edt(thin, sampling=voxel_sizes(affine))
+        depth = distance_mm(thin, voxel_sizes(affine))
         return self.bring(depth, affine, mode="nearest", cval=0.0) * self.scale
 
     def bring_far(self, distance: Image) -> Field:
@@ -276,7 +279,7 @@ def _depth(head: Mask, box: Box, affine: Affine) -> Field:
         slice(max(0, part.start - int(m)), part.stop + int(m))
         for part, m in zip(box, margin, strict=True)
     )
-    depth = ndimage.distance_transform_edt(head[wide], sampling=sizes)
+    depth = distance_mm(head[wide], sizes)
     cut = tuple(
         slice(part.start - outer.start, part.stop - outer.start)
         for part, outer in zip(box, wide, strict=True)
@@ -314,7 +317,7 @@ def _ear_region(ear: Image, places: _Places, head: Mask, depth: Field, free_mm: 
         slice(int(line[0]), int(line[-1]) + 1)
         for line in (np.flatnonzero(near.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
     )
-    inner = ndimage.distance_transform_edt(depth[box] <= PINNA_HALF_MM, sizes)
+    inner = distance_mm(depth[box] <= PINNA_HALF_MM, sizes)
     pinna = near[box] & head[box] & (inner > PINNA_HALF_MM + 1)
     region[box] |= pinna
     region[box] |= near[box] & ~head[box]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from anonymi_bids.core.grid import Affine, resample, voxel_volume_ml
-from anonymi_bids.core.mask import head_mask
+from anonymi_bids.core.mask import distance_mm, head_mask
 from anonymi_bids.deface.mask import DefaceRegion, far_air
 from anonymi_bids.head.network import REGIONS, SPACING_MM, HeadMap
 from anonymi_bids.model import Image
@@ -52,7 +52,7 @@ def build_region(
     brain = (seen.share("brain", "csf") > 0.5) & seen.in_view
     head = (seen.shares[0] < 0.5) & seen.in_view
     removed = _with_shadow(region, head)
-    protected = ndimage.distance_transform_edt(~brain, sampling=SPACING_MM) <= brain_margin_mm
+    protected = distance_mm(~brain, SPACING_MM) <= brain_margin_mm
     shape = (image.data.shape[0], image.data.shape[1], image.data.shape[2])
     kept = _brought(protected, seen.affine, image, shape)
     gone = _brought(removed, seen.affine, image, shape) & ~kept
@@ -73,7 +73,7 @@ def _with_shadow(region: Mask, head: Mask) -> Mask:
     region = region & head
     if not region.any():
         return np.zeros(head.shape, bool)
-    grown = ndimage.distance_transform_edt(~region, sampling=SPACING_MM) <= GROWN_MM
+    grown = distance_mm(~region, SPACING_MM) <= GROWN_MM
     apart, nearest = ndimage.distance_transform_edt(
         ~head, sampling=SPACING_MM, return_indices=True
     )

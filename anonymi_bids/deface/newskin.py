@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scipy import ndimage, spatial
 
 from anonymi_bids.core.grid import Affine, apply_affine, grid_around, resample
+from anonymi_bids.core.mask import distance_mm
 from anonymi_bids.core.shape import LEFT_EYE, ShapeModel, similarity
 from anonymi_bids.core.surface import voxelise
 from anonymi_bids.head.atlas import Atlas
@@ -128,8 +129,8 @@ def signed_distance(mask: Mask) -> Volume:
     """Signed distance to the border of a mask on the working grid, mm; negative inside."""
     if not mask.any():
         return np.full(mask.shape, FAR_MM, np.float32)
-    outside = ndimage.distance_transform_edt(~mask) - 0.5
-    inside = ndimage.distance_transform_edt(mask) - 0.5
+    outside = distance_mm(~mask) - 0.5
+    inside = distance_mm(mask) - 0.5
     distance = np.where(mask, -inside, outside) * WORK_MM
     return np.clip(distance, -FAR_MM, FAR_MM).astype(np.float32)
 
@@ -149,7 +150,7 @@ def border_weight(own: Volume, gone: Mask) -> tuple[Volume, Volume]:
     kept = shell & ~gone
     if not kept.any():
         return gone.astype(np.float32), np.full(gone.shape, FAR_MM, np.float32)
-    apart = (ndimage.distance_transform_edt(~kept) * WORK_MM).astype(np.float32)
+    apart = (distance_mm(~kept) * WORK_MM).astype(np.float32)
     part = np.where(gone, np.clip(apart / BLEND_MM, 0, 1), 0)
     return np.asarray(part * part * (3 - 2 * part), np.float32), apart
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from anonymi_bids.core.grid import Affine, apply_affine
-from anonymi_bids.core.mask import is_ct
+from anonymi_bids.core.mask import distance_mm, is_ct
 from anonymi_bids.model import Image
 
 Mask = npt.NDArray[np.bool_]
@@ -176,8 +176,8 @@ def _signed_distance(brain: Image) -> tuple[npt.NDArray[np.float32], Affine]:
     data = brain.data[::step, ::step, ::step]
     affine = brain.affine @ np.diag([step, step, step, 1.0])
     sizes = brain.voxel_sizes * step
-    outside = ndimage.distance_transform_edt(~data, sampling=sizes)
-    inside = ndimage.distance_transform_edt(data, sampling=sizes)
+    outside = distance_mm(~data, sizes)
+    inside = distance_mm(data, sizes)
     half = float(sizes.mean()) / 2
     signed = np.where(data, half - inside, outside - half)
     return ndimage.gaussian_filter(signed, 0.7).astype(np.float32), affine

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from anonymi_bids.core.fill import air_pool
 from anonymi_bids.core.grid import Affine, voxel_sizes
+from anonymi_bids.core.mask import distance_mm
 from anonymi_bids.phantoms.paint import smooth_noise
 
 Mask = npt.NDArray[np.bool_]
@@ -168,7 +169,7 @@ def _joined(painted: Volume, values: Volume, plan: Plan) -> Volume:
     weight = ndimage.gaussian_filter(kept.astype(np.float32), sigma)
     near = ndimage.gaussian_filter(np.where(kept, values, 0).astype(np.float32), sigma)
     beside = near / np.maximum(weight, 1e-4)
-    apart = ndimage.distance_transform_edt(~kept, sampling=sizes)
+    apart = distance_mm(~kept, sizes)
     fade = np.clip(apart / FADE_MM, 0, 1)
     fade = fade * fade * (3 - 2 * fade)
     fade = np.where(weight > 1e-3, fade, 1)

@@ -7,10 +7,9 @@ tissue that is nobody's (`anonymi_bids.deface.newskin`, `anonymi_bids.deface.ref
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from anonymi_bids.core.grid import Affine, resample, voxel_sizes
-from anonymi_bids.core.mask import head_mask
+from anonymi_bids.core.mask import distance_mm, head_mask
 from anonymi_bids.deface.mask import DefaceRegion, build_region
 from anonymi_bids.deface.newskin import new_skin
 from anonymi_bids.deface.refill import Plan
@@ -54,8 +53,10 @@ def plan_surface(
     plan : Plan
         For `anonymi_bids.deface.refill.refilled`.
     """
-    region = build_region(image, atlas, atlas_to_image, brain_margin_mm=brain_margin_mm, ears=ears)
     head = head_mask(image.data, image.affine)
+    region = build_region(
+        image, atlas, atlas_to_image, brain_margin_mm=brain_margin_mm, ears=ears, head=head
+    )
     skin = new_skin(
         head,
         image.affine,
@@ -74,7 +75,7 @@ def plan_surface(
         order=0,
         source_to_target=atlas_to_image,
     )
-    own_depth = ndimage.distance_transform_edt(head, sampling=voxel_sizes(image.affine))
+    own_depth = distance_mm(head, voxel_sizes(image.affine))
     plan = Plan(
         removed=region.removed,
         depth=skin.depth,

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from anonymi_bids.core.mask import distance_mm
 from anonymi_bids.gates.surface import bounding_box, bring, voxel_edges
 from anonymi_bids.model import Image
 
@@ -89,9 +90,9 @@ def find_brain(
     """
     thin, body_thin, affine_thin = _thinned(data, body, affine)
     to_atlas = np.linalg.inv(atlas_to_image) @ affine_thin
-    signed = ndimage.distance_transform_edt(
-        atlas_brain.data, sampling=atlas_brain.voxel_sizes
-    ) - ndimage.distance_transform_edt(~atlas_brain.data, sampling=atlas_brain.voxel_sizes)
+    signed = distance_mm(atlas_brain.data, atlas_brain.voxel_sizes) - distance_mm(
+        ~atlas_brain.data, atlas_brain.voxel_sizes
+    )
     depth = bring(signed + 1e3, atlas_brain.affine, to_atlas, thin.shape) - 1e3
     sizes = voxel_edges(affine_thin)
     best = _grown(thin, body_thin, depth, sizes)
@@ -133,7 +134,7 @@ def _grown(data: Field, body: Mask, depth: Field, sizes: npt.NDArray[np.float64]
     if _count(seed) < 100:
         return None
     tissue = _tissue(data, body, depth, seed, sizes) & body & (depth > -REACH_MM)
-    inner = ndimage.distance_transform_edt(tissue, sampling=sizes)
+    inner = distance_mm(tissue, sizes)
     tried = []
     for radius in OPENINGS_MM:
         labels, count = ndimage.label(inner > radius)
@@ -142,7 +143,7 @@ def _grown(data: Field, body: Mask, depth: Field, sizes: npt.NDArray[np.float64]
         if hits.max() == 0:
             break
         core = labels == int(hits.argmax())
-        near = ndimage.distance_transform_edt(~core, sampling=sizes) <= radius + 0.5
+        near = distance_mm(~core, sizes) <= radius + 0.5
         leak = _count(tissue & near & (depth < -BEYOND_MM)) / max(1, _count(tissue & near))
         tried.append((leak, tissue & near))
         if leak <= MAX_LEAK:
@@ -156,8 +157,8 @@ def _grown(data: Field, body: Mask, depth: Field, sizes: npt.NDArray[np.float64]
 
 def _trimmed(mask: Mask, depth: Field, sizes: npt.NDArray[np.float64]) -> Mask:
     """Take off what is thin and lies outside the atlas' brain (nerves, muscle, dura)."""
-    inner = ndimage.distance_transform_edt(mask, sampling=sizes) > APPENDAGE_MM
-    opened = ndimage.distance_transform_edt(~inner, sampling=sizes) <= APPENDAGE_MM + 0.5
+    inner = distance_mm(mask, sizes) > APPENDAGE_MM
+    opened = distance_mm(~inner, sizes) <= APPENDAGE_MM + 0.5
     labels, _ = ndimage.label(mask & (opened | (depth > 0)))
     hits = np.bincount(labels[depth > SEED_DEPTH_MM / 2])
     hits[0] = 0
@@ -188,7 +189,7 @@ def _figures(
     n_mask = max(1, _count(mask))
     leak = _count(mask & (depth < -BEYOND_MM)) / n_mask
     box = bounding_box(body, 1)
-    below = ndimage.distance_transform_edt(body[box], sampling=sizes) <= 3.0
+    below = distance_mm(body[box], sizes) <= 3.0
     at_skin = _count(mask[box] & below) / n_mask
     return float(cover), float(leak), float(at_skin)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
+from anonymi_bids.core.mask import distance_mm
 from anonymi_bids.gates.context import GateContext, finding
 from anonymi_bids.gates.surface import bounding_box, bring, voxel_edges
 from anonymi_bids.model import Finding
@@ -70,5 +70,5 @@ def _interior(brain: Mask, changed: Mask, affine: npt.NDArray[np.float64]) -> Ma
     sizes = voxel_edges(affine)
     least = max(SURFACE_MM, 1.05 * float(sizes.max()))
     box = bounding_box(near, int(np.ceil(2 * least / sizes.min())))
-    result[box] = ndimage.distance_transform_edt(brain[box], sampling=sizes) > least
+    result[box] = distance_mm(brain[box], sizes) > least
     return result

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from anonymi_bids.core.mask import distance_mm
 from anonymi_bids.gates.context import GateContext, finding
 from anonymi_bids.gates.surface import bounding_box, voxel_edges
 from anonymi_bids.model import Finding
@@ -128,6 +129,6 @@ def _signed_distance(
     box = bounding_box(body, int(np.ceil(40 / sizes.min())))
     part = body[box]
     signed = np.full(body.shape, 40.0, dtype=np.float32)
-    outside = ndimage.distance_transform_edt(~part, sampling=sizes)
-    signed[box] = outside - ndimage.distance_transform_edt(part, sampling=sizes)
+    outside = distance_mm(~part, sizes)
+    signed[box] = outside - distance_mm(part, sizes)
     return signed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
+from anonymi_bids.core.mask import distance_mm
 from anonymi_bids.gates import place
 from anonymi_bids.gates.context import Fault, GateContext, finding
 from anonymi_bids.gates.new_face import new_skin_mm
@@ -121,7 +121,7 @@ def _ear_skin(ctx: GateContext, ear: Image) -> tuple[tuple[slice, ...], Mask] | 
     affine = ctx.before.affine
     shape = ctx.before.shape[:3]
     to_atlas = np.linalg.inv(ctx.atlas_to_image) @ affine
-    signed = 50 - ndimage.distance_transform_edt(~ear.data, sampling=ear.voxel_sizes)
+    signed = 50 - distance_mm(~ear.data, ear.voxel_sizes)
     near = bring(np.maximum(signed, 0), ear.affine, to_atlas, shape)
     search = near > 50 - SEARCH_MM
     if not search.any():
@@ -143,7 +143,7 @@ def _ear_skin(ctx: GateContext, ear: Image) -> tuple[tuple[slice, ...], Mask] | 
 def _sticking_out(body: Mask, affine: npt.NDArray[np.float64]) -> Mask:
     """Find what an opening by a ball of `PINNA_MM` takes away."""
     sizes = voxel_edges(affine)
-    depth = ndimage.distance_transform_edt(np.pad(body, 1), sampling=sizes)
+    depth = distance_mm(np.pad(body, 1), sizes)
     inner = depth > PINNA_MM
-    opened = ndimage.distance_transform_edt(~inner, sampling=sizes) <= PINNA_MM + 0.7
+    opened = distance_mm(~inner, sizes) <= PINNA_MM + 0.7
     return body & ~opened[1:-1, 1:-1, 1:-1]

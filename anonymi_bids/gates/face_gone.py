@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from anonymi_bids.core.mask import distance_mm
 from anonymi_bids.gates import new_face, place
 from anonymi_bids.gates.context import Fault, GateContext, finding
 from anonymi_bids.gates.surface import (
@@ -239,7 +240,7 @@ def _distance(
     box = bounding_box(skin, 1)
     part = new_body[box]
     if part.any():
-        distance[box] = ndimage.distance_transform_edt(~part, sampling=voxel_edges(affine))
+        distance[box] = distance_mm(~part, voxel_edges(affine))
     else:
         distance[box] = np.inf
     return distance

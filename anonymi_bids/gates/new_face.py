@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
+from anonymi_bids.core.mask import distance_mm
 from anonymi_bids.core.render import depth_map, view_direction
 from anonymi_bids.gates.context import Fault, GateContext
 from anonymi_bids.gates.surface import bounding_box, voxel_edges
@@ -79,8 +79,8 @@ def new_skin_mm(ctx: GateContext, skin: Mask) -> float:
 def signed_depth(body: Mask, sizes: Floats) -> Floats:
     """Depth below the surface of a body, negative outside, mm; the surface lies between voxels."""
     half = float(sizes.min()) / 2
-    inside = ndimage.distance_transform_edt(body, sampling=sizes) - half
-    outside = ndimage.distance_transform_edt(~body, sampling=sizes) - half
+    inside = distance_mm(body, sizes) - half
+    outside = distance_mm(~body, sizes) - half
     return np.asarray(np.where(body, inside, -outside), np.float64)
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from anonymi_bids.core.mask import distance_mm
+
 Mask = npt.NDArray[np.bool_]
 Affine = npt.NDArray[np.float64]
 
@@ -74,7 +76,7 @@ def over_noise(
     low, high = levels
     steps = thinning(affine, 2 * THIN_MM)
     thin = data[:: steps[0], :: steps[1], :: steps[2]]
-    away = ndimage.distance_transform_edt(thin <= high, sampling=voxel_edges(affine) * steps)
+    away = distance_mm(thin <= high, voxel_edges(affine) * steps)
     far = thin[away > FAR_MM]
     if far.size < 200:
         return levels
@@ -121,12 +123,12 @@ def _reached(body: Mask, affine: Affine) -> Mask:
     sizes = voxel_edges(affine) * steps
     pad = [(int(n), int(n)) for n in np.ceil(2 * BALL_MM / sizes) + 1]
     padded = np.pad(thin, pad, mode="edge")
-    centres = ndimage.distance_transform_edt(~padded, sampling=sizes) > BALL_MM
+    centres = distance_mm(~padded, sizes) > BALL_MM
     labels, _ = ndimage.label(centres)
     counts = np.bincount(labels.ravel())
     counts[0] = 0
     outside = (counts >= SMALL_AIR * counts.max())[labels] & centres
-    reached = ndimage.distance_transform_edt(~outside, sampling=sizes) <= BALL_MM
+    reached = distance_mm(~outside, sizes) <= BALL_MM
     return reached[tuple(slice(low, -high) for low, high in pad)]
 
 
@@ -143,7 +145,7 @@ def shell(body: Mask, affine: Affine, thickness_mm: float = SHELL_MM) -> Mask:
     """Outermost voxels of a body, at least one voxel thick; the edge of the view is no surface."""
     sizes = voxel_edges(affine)
     box = bounding_box(body, 2)
-    depth = ndimage.distance_transform_edt(body[box], sampling=sizes)
+    depth = distance_mm(body[box], sizes)
     result = np.zeros(body.shape, bool)
     result[box] = body[box] & (depth <= max(thickness_mm, float(sizes.min()) * 1.01))
     return result
