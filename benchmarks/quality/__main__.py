@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         for case in cases
     ]
-    todo = [task for task in tasks if not all(path.exists() for path in task.files())]
+    todo = [task for task in tasks if not task.done()]
     print(f"{len(cases)} images, {len(cases) - len(todo)} of them done; results: {folder}")
     began = time.monotonic()
     failures = [] if args.score_only else in_processes(run_task, todo, args.nprocs)

@@ -37,12 +37,22 @@ class Task:
     true_pose: bool
     methods: tuple[str, ...]
 
-    def files(self) -> list[Path]:
-        """Results that this task leaves."""
-        names = [f"{self.case.key}_{method}.json" for method in self.methods]
-        if self.recognise:
-            names.append(f"{self.case.key}_before.npz")
-        return [self.folder / name for name in names]
+    def result(self, method: str) -> Path:
+        """Where the figures of one method are kept."""
+        return self.folder / f"{self.case.key}_{method}.json"
+
+    def features(self, name: str) -> Path:
+        """Where the features of the original (``before``) or after a method are kept."""
+        return self.folder / f"{self.case.key}_{name}.npz"
+
+    def missing(self) -> tuple[str, ...]:
+        """Methods that were not tried yet."""
+        return tuple(method for method in self.methods if not self.result(method).exists())
+
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        gallery = not self.recognise or self.features("before").exists()
+        return gallery and not self.missing()
 
 
 def methods_for(case: Case, methods: tuple[str, ...]) -> tuple[str, ...]:
@@ -65,14 +75,14 @@ def run_task(task: Task) -> str:
     with tempfile.TemporaryDirectory(prefix="anonymi-bench-") as name:
         path = Path(name) / "before.nii.gz"
         measure.store(phantom, path)
-        if task.recognise:
+        if task.recognise and not task.features("before").exists():
             before = next(iter_volumes(open_scan(path)))
             _keep_features(task, phantom, true, before, "before")
-        if not task.methods:
+        if not task.missing():
             return f"{task.case.key}: gallery only"
         known = measure.true_fit(phantom, load_atlas().landmarks) if task.true_pose else None
         fit, found_s = measure.find(path, seed=task.case.seed, known=known)
-        for method in task.methods:
+        for method in task.missing():
             outcome, spent = measure.deidentify(
                 path,
                 Path(name),
@@ -89,7 +99,7 @@ def run_task(task: Task) -> str:
             if task.recognise:
                 score = _keep_features(task, phantom, true, outcome.after, method)
                 figures["detector_after"] = score
-            write_json(task.folder / f"{task.case.key}_{method}.json", figures)
+            write_json(task.result(method), figures)
             said.append(
                 f"{method}: brain {figures['brain_changed']}, skin {figures['skin_left']:.4f}, "
                 f"vault {figures['vault_changed']:.4f}"
@@ -122,7 +132,7 @@ def _keep_features(
     depth = recognise.frontal_depth(image, true.head_to_image)
     seen = recognise.look(depth, true.head_to_image, phantom.landmarks68)
     np.savez_compressed(
-        task.folder / f"{task.case.key}_{name}.npz",
+        task.features(name),
         face=recognise.window(depth, recognise.FACE_MM).astype(np.float32),
         whole=recognise.window(depth, recognise.WHOLE_MM).astype(np.float32),
         **seen,
