@@ -41,8 +41,6 @@ def settings_from(args: argparse.Namespace, private: Path) -> Settings:
     changes = _from_command_line(args)
     has_seed = has_seed or "seed" in changes
     settings = merge(settings, changes)
-    if settings.deface.method == "ml":
-        raise UsageError("The method ml is not built in this version; use mask or surface.")
     if not has_seed:
         settings = merge(settings, {"seed": earlier_seed(private) or secrets.randbits(127) + 1})
     return settings

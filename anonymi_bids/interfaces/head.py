@@ -64,7 +64,8 @@ class FindHead(SimpleInterface):
 def _find_session_head(session: Any, seed: int, min_confidence: float) -> dict[str, Any]:
     """Try the best images of a session until a head is found with confidence."""
     from anonymi_bids.head.atlas import load_atlas
-    from anonymi_bids.head.locate import find_head
+    from anonymi_bids.head.find import find_head_quickly
+    from anonymi_bids.head.network import load_model
     from anonymi_bids.head.reference import choose_reference
 
     candidates = []
@@ -82,7 +83,8 @@ def _find_session_head(session: Any, seed: int, min_confidence: float) -> dict[s
         index = choose_reference([described for _, described in candidates])
         image, _described = candidates.pop(index)
         try:
-            fit = find_head(read_image(image.source), load_atlas(), seed=seed)
+            scan = read_image(image.source)
+            fit = find_head_quickly(scan, load_atlas(), load_model(), seed=seed)
         except ImageError as error:
             failures.append(str(error))
             continue
@@ -138,9 +140,10 @@ class CarryRegion(EvidenceStep):
 
     def _on_its_own(self, image: Any, carried: Carry | None, seed: int) -> dict[str, Any]:
         from anonymi_bids.head.atlas import load_atlas
-        from anonymi_bids.head.locate import find_head
+        from anonymi_bids.head.find import find_head_quickly
+        from anonymi_bids.head.network import load_model
 
-        own = find_head(image, load_atlas(), seed=seed)
+        own = find_head_quickly(image, load_atlas(), load_model(), seed=seed)
         usable = own.status not in ("no_head", "stripped")
         if usable and own.confidence >= self.inputs.min_confidence:
             sentence = "The head was found in the image itself, not carried from the reference."

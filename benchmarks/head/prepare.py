@@ -46,6 +46,8 @@ SPACING_MM = 1.5
 BRAIN_MARGIN_MM = 3.0
 PEOPLE_SEED = 900_000
 """Digital people of the training: far from the seeds of tests and benchmarks."""
+FIRST_TEST = 500
+"""Number of the first digital person that must not be trained on."""
 
 BRAIN_OR_CSF, SOFT_OR_BONE, SOFT_OR_EYES = ("brain", "csf"), ("soft", "bone"), ("soft", "eyes")
 UNSURE: dict[str, dict[int, tuple[str, ...]]] = {
@@ -91,6 +93,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--scans", type=Path, help="folder of real whole-face scans, NIfTI")
     parser.add_argument("--n", type=int, default=40, help="digital people")
     parser.add_argument("--first", type=int, default=0, help="number of the first of them")
+    parser.add_argument("--n-test", type=int, default=6, help="digital people to test with")
     parser.add_argument("--nprocs", type=int, default=2)
     args = parser.parse_args(argv)
     out = args.out.resolve()
@@ -116,6 +119,8 @@ def tasks_of(args: argparse.Namespace, out: Path) -> list[Task]:
             tasks.append(Task("head", name, str(args.heads / f"{head}_dseg.nii.gz"), folder))
     for number in range(args.first, args.first + args.n):
         tasks.append(Task("person", f"person-{number:04d}", "", out / "train", number))
+    for number in range(FIRST_TEST, FIRST_TEST + args.n_test):
+        tasks.append(Task("person", f"person-{number:04d}", "", out / "test", number))
     if args.scans is not None:
         for path in sorted(args.scans.glob("*.nii.gz")):
             name = "scan-" + path.name.removesuffix(".nii.gz")

@@ -23,10 +23,17 @@ from anonymi_bids.head.find import SURE_SIGHT, fit_of
 from anonymi_bids.head.network import CLASSES, GRID_SHAPE, LANDMARKS, SPACING_MM, load_model
 from anonymi_bids.head.sight import SURE, see_head
 from anonymi_bids.model import Image
-from benchmarks.common import in_processes, one_thread, read_json, write_json
+from benchmarks.common import (
+    in_processes,
+    markdown_table,
+    one_thread,
+    read_json,
+    write_json,
+    write_text,
+)
 from benchmarks.head.evaluate import dice
 
-MIN_DICE, MAX_LANDMARK_MM = 0.9, 10.0
+MIN_DICE, MAX_LANDMARK_MM, MIN_BRAIN_ML = 0.9, 10.0, 100.0
 BITS = (1 << CLASSES.index("brain")) | (1 << CLASSES.index("csf"))
 CHUNK = 10
 
@@ -49,6 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, help="weights other than the packaged")
     parser.add_argument("--n", type=int, default=500)
     parser.add_argument("--nprocs", type=int, default=2)
+    parser.add_argument("--docs", type=Path, help="folder for the table and its figures")
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     paths = [p for p in sorted(args.subjects.glob("*.npz")) if not p.stem.startswith("scan")]
@@ -59,7 +67,11 @@ def main(argv: list[str] | None = None) -> int:
     todo = [task for task in tasks if not result_of(task).exists()]
     failures = in_processes(run, todo, args.nprocs)
     results = [r for t in tasks if result_of(t).exists() for r in read_json(result_of(t))]
-    print(summary(results))
+    found = counts(results)
+    print(page(found))
+    if args.docs is not None:
+        write_json(args.docs / "head_robust.json", found)
+        write_text(args.docs / "head_robust.md", page(found))
     for line in failures:
         print("FAILED", line)
     return 1 if failures else 0
@@ -145,25 +157,41 @@ def reordered(image: Image, order: np.ndarray) -> Image:
     return Image(np.ascontiguousarray(data), affine)
 
 
-def summary(results: list[dict[str, Any]]) -> str:
+def counts(results: list[dict[str, Any]]) -> dict[str, Any]:
     """Count wrong answers, flagged or not."""
-    heads = [r for r in results if r["true_ml"] > 100]
+    heads = [r for r in results if r["true_ml"] > MIN_BRAIN_ML]
     wrong = [r for r in heads if r["brain"] < MIN_DICE or r["landmark_mm"] > MAX_LANDMARK_MM]
-    flagged = [r for r in heads if r["confidence"] < SURE_SIGHT]
     missed = [r for r in wrong if r["confidence"] >= SURE_SIGHT]
-    none = [r for r in results if r["true_ml"] <= 100]
-    sure_of_none = [r for r in none if r["confidence"] >= SURE_SIGHT]
-    lines = [
-        f"{len(results)} draws, {len(heads)} with a brain: {len(wrong)} wrong, "
-        f"{len(flagged)} flagged, {len(missed)} wrong and not flagged; "
-        f"{len(none)} without, {len(sure_of_none)} of them taken for a head",
-    ]
-    lines += [
-        f"  missed: {r['head']} {r['number']}: brain {r['brain']:.3f}, landmark "
-        f"{r['landmark_mm']:.1f} mm, sure {r['confidence']:.2f}"
-        for r in missed[:20]
-    ]
-    return "\n".join(lines)
+    none = [r for r in results if r["true_ml"] <= MIN_BRAIN_ML]
+    return {
+        "draws": len(results),
+        "with_brain": len(heads),
+        "wrong": len(wrong),
+        "flagged": sum(r["confidence"] < SURE_SIGHT for r in heads),
+        "wrong_not_flagged": len(missed),
+        "without_brain": len(none),
+        "without_brain_not_flagged": sum(r["confidence"] >= SURE_SIGHT for r in none),
+        "missed": [
+            {name: r[name] for name in ("head", "number", "brain", "landmark_mm", "confidence")}
+            for r in missed
+        ],
+    }
+
+
+def page(found: dict[str, Any]) -> str:
+    """Table of the counts."""
+    rows = [(name.replace("_", " "), found[name]) for name in found if name != "missed"]
+    return "\n".join(
+        (
+            "# The head model under random poses, contrasts, crops and faults\n",
+            "Written by `python -m benchmarks.head.robust SUBJECTS OUT`; every number stands in "
+            "`head_robust.json`. Wrong: Dice of brain and CSF below "
+            f"{MIN_DICE}, or a sure landmark more than {MAX_LANDMARK_MM:.0f} mm off. Flagged: "
+            f"confidence below {SURE_SIGHT}, where registration takes over. Without brain: less "
+            f"than {MIN_BRAIN_ML:.0f} ml of it in view.\n",
+            markdown_table(("draws", "number"), rows),
+        )
+    )
 
 
 if __name__ == "__main__":
