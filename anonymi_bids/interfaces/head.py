@@ -83,8 +83,8 @@ def _find_session_head(session: Any, seed: int, min_confidence: float) -> dict[s
         index = choose_reference([described for _, described in candidates])
         image, _described = candidates.pop(index)
         try:
-            scan = read_image(image.source)
-            fit = find_head_quickly(scan, load_atlas(), load_model(), seed=seed)
+            shown = read_image(image.source)
+            fit = find_head_quickly(shown, load_atlas(), load_model(), seed=seed)
         except ImageError as error:
             failures.append(str(error))
             continue
