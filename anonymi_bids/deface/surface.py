@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from anonymi_bids.core.grid import Affine, resample, voxel_sizes
 from anonymi_bids.core.mask import head_mask
-from anonymi_bids.deface.mask import DefaceRegion, build_region
+from anonymi_bids.deface.mask import DefaceRegion, Mask, build_region
 from anonymi_bids.deface.newskin import new_skin
 from anonymi_bids.deface.refill import Plan
 from anonymi_bids.head.atlas import Atlas
@@ -28,6 +28,7 @@ def plan_surface(
     style: str,
     smooth_mm: float,
     seed: int,
+    drawn: Mask | None = None,
 ) -> tuple[DefaceRegion, Plan]:
     """Plan a new face on the grid of an image.
 
@@ -46,6 +47,8 @@ def plan_surface(
         Cut-off of `blur`.
     seed : int
         Draws the person of `newface`; the same for all images of a subject's session.
+    drawn : (I, J, K) bool ndarray, optional
+        Region drawn by hand, as in `anonymi_bids.deface.mask.build_region`.
 
     Returns
     -------
@@ -54,7 +57,9 @@ def plan_surface(
     plan : Plan
         For `anonymi_bids.deface.refill.refilled`.
     """
-    region = build_region(image, atlas, atlas_to_image, brain_margin_mm=brain_margin_mm, ears=ears)
+    region = build_region(
+        image, atlas, atlas_to_image, brain_margin_mm=brain_margin_mm, ears=ears, drawn=drawn
+    )
     head = head_mask(image.data, image.affine)
     skin = new_skin(
         head,
