@@ -112,6 +112,11 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         help="open-sharing (default), controlled-access, eeg-source, or a settings file",
     )
     group.add_argument(
+        "--regions",
+        choices=("face", "head"),
+        help="face and ears (default); head: the vault's skin too (later)",
+    )
+    group.add_argument(
         "--landmarks",
         metavar="TSV",
         help="landmarks by hand: subject, session, name, x, y, z in mm of the reference",
