@@ -59,7 +59,7 @@ def run_audit(
     settings : Settings
     released : sequence of mapping
         One for each released image: ``subject``, ``session``, ``suffix``; ``method`` and
-        ``overruled`` (gate → reason) where there is such.
+        ``overruled`` (gate → reason) and ``by_hand`` (what a person gave) where there is such.
     withheld : mapping of str to int
         Reason → number of images.
     participants : sequence of mapping

@@ -36,8 +36,8 @@ def settings_from(args: argparse.Namespace, private: Path) -> Settings:
             raise UsageError(f"The option {option} is not built in this version; leave it out.")
     if args.regions == "head":
         raise UsageError(
-            "The vault's skin cannot be changed in this version (--regions head): no gate can tell "
-            "yet whether it is gone; leave the option out."
+            "The vault's skin cannot be changed in this version (--regions head): no gate can "
+            "tell yet whether it is gone; leave the option out."
         )
     settings = Settings()
     has_seed = False
