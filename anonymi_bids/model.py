@@ -97,12 +97,15 @@ class InputImage:
         Extension → absolute path of files that share the stem (``.bval``, ``.bvec``, ``.tsv`` …).
     entities : Entities
         Name under which it would be released (subject already pseudonymised where asked).
+    drawn_file : str or None
+        Absolute path of a region of face and ears drawn by hand, on the grid of the image.
     """
 
     source: str
     entities: Entities
     sidecar: Mapping[str, Any] = field(default_factory=dict)
     companions: Mapping[str, str] = field(default_factory=dict)
+    drawn_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,8 @@ class SessionPlan:
 
     ``source_subject`` and ``source_session`` are the labels of the input, the others those of the
     release. ``other_files`` are files that are not images: (absolute path, release path, fate,
-    reason).
+    reason). ``landmarks`` (name → scanner mm) and ``drawn_file`` (region of face and ears) were
+    given by hand for the reference of the session.
     """
 
     subject: str
@@ -120,6 +124,8 @@ class SessionPlan:
     source_session: str | None
     images: tuple[InputImage, ...]
     other_files: tuple[FileFate, ...] = ()
+    landmarks: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    drawn_file: str | None = None
 
     @property
     def name(self) -> str:

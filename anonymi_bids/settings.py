@@ -201,6 +201,32 @@ class MetadataSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ManualSettings:
+    """What a person gave by hand for hard cases; files, each with the digest it had.
+
+    Attributes
+    ----------
+    landmarks : str
+        Table of landmarks; empty for none.
+    landmarks_sha256 : str
+        Digest of its bytes; empty if not known yet.
+    face_masks : str
+        Folder of regions drawn by hand; empty for none.
+    face_masks_sha256 : str
+        Digest of the names and bytes of its files; empty if not known yet.
+    """
+
+    landmarks: str = ""
+    landmarks_sha256: str = ""
+    face_masks: str = ""
+    face_masks_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if any("\n" in path for path in (self.landmarks, self.face_masks)):
+            raise SettingsError("A path in [manual] holds a line break; rename the file.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All choices of a run.
 
@@ -223,6 +249,7 @@ class Settings:
     gates: GateSettings = field(default_factory=GateSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     metadata: MetadataSettings = field(default_factory=MetadataSettings)
+    manual: ManualSettings = field(default_factory=ManualSettings)
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**128:
@@ -230,8 +257,14 @@ class Settings:
 
     @property
     def digest(self) -> str:
-        """Hex digest of everything that decides what the release looks like."""
-        text = json.dumps(as_dict(self), sort_keys=True)
+        """Hex digest of everything that decides what the release looks like.
+
+        What was given by hand counts with the images it is for, so that a landmark of one subject
+        does not have all others done again.
+        """
+        plain = as_dict(self)
+        del plain["manual"]
+        text = json.dumps(plain, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -241,6 +274,7 @@ _PARTS = {
     "gates": GateSettings,
     "audit": AuditSettings,
     "metadata": MetadataSettings,
+    "manual": ManualSettings,
 }
 
 

@@ -59,7 +59,7 @@ def run_audit(
     settings : Settings
     released : sequence of mapping
         One for each released image: ``subject``, ``session``, ``suffix``; ``method`` and
-        ``overruled`` (gate → reason) where there is such.
+        ``overruled`` (gate → reason) and ``by_hand`` (what a person gave) where there is such.
     withheld : mapping of str to int
         Reason → number of images.
     participants : sequence of mapping
@@ -205,6 +205,7 @@ def _methods(settings: Settings, released: Sequence[Mapping[str, Any]]) -> dict[
 
     methods = sorted({str(entry.get("method") or settings.deface.method) for entry in released})
     overruled = sum(1 for entry in released if entry.get("overruled"))
+    guided = sum(1 for entry in released if entry.get("by_hand"))
     contrasts: dict[str, int] = {}
     for entry in released:
         suffix = str(entry.get("suffix", "unknown"))
@@ -217,4 +218,5 @@ def _methods(settings: Settings, released: Sequence[Mapping[str, Any]]) -> dict[
         "ears": settings.deface.ears,
         "images_by_contrast": dict(sorted(contrasts.items())),
         "overruled_by_a_person": overruled,
+        "guided_by_a_person": guided,
     }

@@ -112,6 +112,21 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         help="open-sharing (default), controlled-access, eeg-source, or a settings file",
     )
     group.add_argument(
+        "--regions",
+        choices=("face", "head"),
+        help="face and ears (default); head: the vault's skin too (later)",
+    )
+    group.add_argument(
+        "--landmarks",
+        metavar="TSV",
+        help="landmarks by hand: subject, session, name, x, y, z in mm of the reference",
+    )
+    group.add_argument(
+        "--face-masks",
+        metavar="DIR",
+        help="regions drawn by hand: sub-X[_ses-Y][_...]_desc-face_mask.nii.gz",
+    )
+    group.add_argument(
         "--seed", type=int, metavar="N", help="start of everything random; kept in private/ only"
     )
     group.add_argument(

@@ -69,14 +69,24 @@ def run_participants(
     return finish(plan, places, settings, args) and clean
 
 
-def input_digest(image: InputImage, overruled: Mapping[str, str]) -> str:
-    """Digest of an image and all that goes with it: what an outcome is an outcome of."""
+def input_digest(
+    image: InputImage, overruled: Mapping[str, str], session: SessionPlan | None = None
+) -> str:
+    """Digest of an image and all that goes with it: what an outcome is an outcome of.
+
+    What was given by hand, for the image or for the reference of its session, goes with it.
+    """
     digest = hashlib.sha256(sha256_of(image.source).encode())
     described = {"sidecar": plain(image.sidecar), "entities": plain(image.entities)}
     described["overruled"] = dict(overruled)
     digest.update(json.dumps(described, sort_keys=True, default=str).encode())
     for extension, path in sorted(image.companions.items()):
         digest.update(f"{extension}:{sha256_of(path)}".encode())
+    if session is not None and session.landmarks:
+        digest.update(json.dumps(plain(session.landmarks), sort_keys=True).encode())
+    drawn = image.drawn_file or (None if session is None else session.drawn_file)
+    if drawn:
+        digest.update(f"drawn:{bool(image.drawn_file)}:{sha256_of(drawn)}".encode())
     return digest.hexdigest()
 
 
@@ -123,7 +133,7 @@ def _todo(
 
     images = []
     for image in session.images:
-        digest = input_digest(image, overrules.get(image.entities.path, {}))
+        digest = input_digest(image, overrules.get(image.entities.path, {}), session)
         outcome = read_outcome(places.private, image.entities.path)
         same = (
             outcome is not None

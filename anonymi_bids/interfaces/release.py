@@ -178,6 +178,7 @@ class ReleaseImage(EvidenceStep):
             "suffix": entities.suffix,
             "method": self.inputs.method,
             "overruled": evidence.get("overruled", {}),
+            "by_hand": evidence.get("by_hand", []),
             "input_digest": evidence["input_digest"],
             "settings_digest": self.inputs.settings_digest,
             "reasons": self._admit_or_withhold(evidence, output),
@@ -202,7 +203,7 @@ class ReleaseImage(EvidenceStep):
         staged = _stage(evidence, output)
         record: dict[str, Any] = {
             key: evidence[key]
-            for key in ("input_digest", "fit", "carry", "atlas_to_image", "region")
+            for key in ("input_digest", "fit", "carry", "atlas_to_image", "region", "by_hand")
             if key in evidence
         }
         record["settings_digest"] = self.inputs.settings_digest
@@ -225,7 +226,7 @@ def _forget_features(output: Path, stem: str) -> None:
 def _record_withheld(output: Path, evidence: Mapping[str, Any], reasons: list[str]) -> None:
     """Keep the gates' figures of a withheld image too: they tell what it would take."""
     target = output / "private" / "withheld" / f"{evidence['image']}.json"
-    kept = ("image", "fit", "carry", "atlas_to_image", "region", "findings")
+    kept = ("image", "fit", "carry", "atlas_to_image", "region", "by_hand", "findings")
     write_json(
         target, {key: evidence[key] for key in kept if key in evidence} | {"reasons": reasons}
     )
