@@ -77,6 +77,8 @@ def _from_command_line(args: argparse.Namespace) -> dict[str, Any]:
         changes["deface"] = deface
     if args.audit is not None:
         changes["audit"] = {"audit": args.audit}
+    if args.qc is not None:
+        changes["qc"] = args.qc
     if args.pseudonyms:
         changes["convert"] = {"pseudonyms": True}
     return changes
