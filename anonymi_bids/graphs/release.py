@@ -55,9 +55,7 @@ def init_release_wf(
         mem_gb=1.5,
     )
     # So do the pictures: an image that is withheld needs a look most.
-    make_qc = pe.Node(
-        MakeQc(qc=settings.qc, output_dir=output_dir), name="make_qc", mem_gb=1.5
-    )
+    make_qc = pe.Node(MakeQc(qc=settings.qc, output_dir=output_dir), name="make_qc", mem_gb=1.5)
     release_image = pe.Node(
         ReleaseImage(
             output_dir=output_dir,
