@@ -242,9 +242,7 @@ def _device(serials: Mapping[str, set[str]]) -> dict[str, Any]:
     if not serials:
         sentence = "No sidecar names a device."
     elif raw:
-        sentence = (
-            f"{raw} serial number(s) do not look like pseudonyms: they join any two releases."
-        )
+        sentence = f"{raw} serial number(s) do not look like pseudonyms: they join releases."
     else:
         sentence = (
             f"{len(serials)} device(s) stand under pseudonyms, which join releases only if both "

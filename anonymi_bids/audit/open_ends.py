@@ -1,4 +1,4 @@
-"""What the numbers of an audit leave open, said in sentences before anyone reads more into them."""
+"""What the numbers of an audit leave open, said before anyone reads more into them."""
 
 from __future__ import annotations
 
@@ -34,17 +34,15 @@ def cannot_conclude(attacks: Sequence[Entry]) -> list[str]:
                 f"found, it may still be {judge.in_hundred(rule_of_three(n))}. At least "
                 f"{people_for_no_hit(limit)} people are needed."
             )
-    for entry in attacks:
-        if not entry["positive_control"]["passed"]:
-            said.append(
-                f"Whether \u201c{entry['title']}\u201d would work: on the untouched originals it "
-                f"was not shown to be strong enough, so its figures clear nothing."
-            )
-        if entry["second_visits"]["real"] == 0:
-            said.append(
-                f"How \u201c{entry['title']}\u201d would do with true second visits: all were "
-                "simulated."
-            )
+    weak = [entry["title"] for entry in attacks if not entry["positive_control"]["passed"]]
+    if weak:
+        said.append(
+            f"Whether {_quoted(weak)} would work on more people: on the untouched originals it "
+            "was not shown to be strong enough, so its figures clear nothing."
+        )
+    drawn = [entry["title"] for entry in attacks if entry["second_visits"]["real"] == 0]
+    if drawn:
+        said.append(f"How {_quoted(drawn)} would do with true second visits: all were simulated.")
     smallest = min(entry["n"] for entry in attacks)
     if smallest < 2 * SMALL_GROUP:
         said.append(
@@ -64,3 +62,8 @@ def people_needed(attacks: Sequence[Entry]) -> int | None:
         if entry["threshold"] is not None and 0 < entry["threshold"] < 1
     ]
     return max(numbers, default=None)
+
+
+def _quoted(titles: Sequence[str]) -> str:
+    quoted = [f"\u201c{title}\u201d" for title in titles]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"

@@ -1,4 +1,4 @@
-"""The verdict for each class of recipients: the more the recipients are bound, the higher the limit.
+"""The verdict for each class of recipients: the more they are bound, the higher the limit.
 
 The limits are this project's analogy to the smallest cells of tables that are released to anyone
 (11 people), to bound recipients (5) and within controlled rooms (3); see docs/audit.md.

@@ -181,7 +181,7 @@ def _layout(start: bytes) -> tuple[int, int]:
 
 
 def _wrapper_tells(path: Path, expected: int) -> bool:
-    """Whether the gzip wrapper has a name, a comment, a time, or a size that is not the image's."""
+    """Whether the gzip wrapper has a name, a comment, a time, or not the image's size."""
     with path.open("rb") as stream:
         start = stream.read(10)
         stream.seek(-4, 2)

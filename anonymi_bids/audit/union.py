@@ -63,7 +63,8 @@ def union_rows(
             nobody = dict.fromkeys(known)
             found.append(_row(name, chosen, nobody, rng, limit, control_limit))
         if traits and all(o.after.scores is not None for o in chosen):
-            row = _row(f"{name}_with_traits", chosen, known, rng, limit, control_limit)
+            # What the table alone gives away is no fault of the faces, so no face's limit holds.
+            row = _row(f"{name}_with_traits", chosen, known, rng, None, control_limit)
             found.append(row)
     return found
 
@@ -102,14 +103,21 @@ def _row(
         "threshold": limit,
     }
     if limit is None:
-        reason = (
-            f"{found.hits} of {found.n} were found by at least one attack. It holds what no "
-            "defacing cures, so it decides who may get the data."
-        )
+        reason = _access_reason(found, chance, traits=name.endswith("_with_traits"))
         return entry | {"result": judge.SETS_ACCESS, "reason": reason}
     result = judge.face_result(found, control, limit=limit, control_limit=control_limit)
     reason = judge.face_reason(result, found, control, limit, control_limit)
     return entry | {"result": result, "reason": reason}
+
+
+def _access_reason(found: Rate, chance: float, *, traits: bool) -> str:
+    text = f"{found.hits} of {found.n} were found by at least one attack"
+    if traits:
+        return (
+            f"{text} among the people alike in the table of participants, where guessing alone "
+            f"finds {judge.in_hundred(chance)}. The table decides that, and so who may get it."
+        )
+    return f"{text}. It holds what no defacing cures, so it decides who may get the data."
 
 
 def _numbered(values: Sequence[Hashable]) -> Indices:

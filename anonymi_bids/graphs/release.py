@@ -20,7 +20,7 @@ from anonymi_bids.settings import Settings, as_dict
 def init_release_wf(
     *, settings: Settings, output_dir: str, name: str = "release_wf"
 ) -> pe.Workflow:
-    """Clean the metadata, ask every gate, keep features for the audit and pictures, then admit or withhold.
+    """Clean, ask every gate, keep features for the audit and pictures, then admit or withhold.
 
     Inputs
     ------
