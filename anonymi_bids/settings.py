@@ -18,6 +18,7 @@ from anonymi_bids.errors import SettingsError
 METHODS = ("mask", "surface", "ml")
 SURFACE_STYLES = ("newface", "blur")
 AUDITS = ("quick", "full", "none")
+QCS = ("full", "slices", "none")
 
 
 def _check_range(option: str, value: float, low: float, high: float) -> None:
@@ -239,11 +240,15 @@ class Settings:
     seed : int
         Everything random starts here: pseudonyms, date offsets, fill, simulated visits. It lies in
         ``private/`` only.
+    qc : {"full", "slices", "none"}
+        Private pages to look at: slices and renders of each image, with small volumes to turn
+        (``full``) or without.
     """
 
     policy: str = "open-sharing"
     recipient: str = "anyone (open sharing)"
     seed: int = 0
+    qc: str = "full"
     convert: ConvertSettings = field(default_factory=ConvertSettings)
     deface: DefaceSettings = field(default_factory=DefaceSettings)
     gates: GateSettings = field(default_factory=GateSettings)
@@ -252,6 +257,7 @@ class Settings:
     manual: ManualSettings = field(default_factory=ManualSettings)
 
     def __post_init__(self) -> None:
+        _check_choice("qc", self.qc, QCS)
         if not 0 <= self.seed < 2**128:
             raise SettingsError("The seed must be a whole number from 0 to 2^128 - 1.")
 
@@ -297,7 +303,7 @@ def merge(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     for key, value in changes.items():
         if key in _PARTS:
             values[key] = _merge_part(key, getattr(settings, key), value)
-        elif key in ("policy", "recipient", "seed"):
+        elif key in ("policy", "recipient", "seed", "qc"):
             values[key] = _typed(key, value, getattr(settings, key))
         else:
             raise SettingsError(f"The settings file has an unknown key, {key!r}; remove it.")

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from anonymi_bids.audit import judge
-from anonymi_bids.audit.participants import metadata_entry
+from anonymi_bids.audit.metadata import metadata_entry, traits_of
+from anonymi_bids.audit.open_ends import cannot_conclude, people_needed
+from anonymi_bids.audit.recipients import recipient_rows, traces_sentence
+from anonymi_bids.audit.traces import look_for_traces
 from anonymi_bids.audit.trials import (
     Outcome,
     attack_brains,
@@ -18,6 +21,7 @@ from anonymi_bids.audit.trials import (
     gather,
     people_annex,
 )
+from anonymi_bids.audit.union import union_rows
 from anonymi_bids.io.atomic import write_json
 from anonymi_bids.settings import Settings
 
@@ -48,6 +52,9 @@ def run_audit(
     released: Sequence[Mapping[str, Any]],
     withheld: Mapping[str, int],
     participants: Sequence[Mapping[str, Any]] = (),
+    population: Sequence[Mapping[str, Any]] = (),
+    release: Path | None = None,
+    originals: Sequence[str] = (),
     annex: Path | None = None,
 ) -> dict[str, Any]:
     """Attack a release.
@@ -64,6 +71,12 @@ def run_audit(
         Reason → number of images.
     participants : sequence of mapping
         Rows of the release's ``participants.tsv``.
+    population : sequence of mapping
+        How many people outside look alike (`metadata.metadata_entry`).
+    release : Path, optional
+        ``OUTPUT/release``: sidecars are compared, and all files searched for identifiers.
+    originals : sequence of str
+        Labels of the input that were replaced.
     annex : Path, optional
         Where to write what was found about each person. It identifies people: ``private/`` only.
 
@@ -101,6 +114,14 @@ def run_audit(
         linkage = _no_linkage("The settings asked for no audit.")
     if annex is not None:
         write_json(annex, people_annex(outcomes))
+    unions = union_rows(
+        outcomes,
+        traits_of(participants),
+        rng,
+        limits={entry["name"]: entry["threshold"] for entry in attacks},
+        control_limit=choice.min_positive_control_face,
+    )
+    traces = look_for_traces(release, originals) if release is not None else []
     return {
         "version": SCHEMA_VERSION,
         "policy": settings.policy,
@@ -108,10 +129,12 @@ def run_audit(
         "seed": "recorded in private/settings.toml",
         "participants": _participants(released, outcomes, items),
         "attacks": attacks,
+        "union": unions,
         "linkage": linkage,
-        "metadata": metadata_entry(participants),
+        "metadata": metadata_entry(participants, release, population),
+        "traces": traces,
         "withheld": _withheld(withheld, len(damaged)),
-        "verdict": _verdict(attacks, settings),
+        "verdict": _verdict([*attacks, *unions], traces, settings),
         "methods": _methods(settings, released),
     }
 
@@ -180,19 +203,27 @@ def _withheld(withheld: Mapping[str, int], damaged: int) -> dict[str, Any]:
     }
 
 
-def _verdict(attacks: Sequence[Mapping[str, Any]], settings: Settings) -> dict[str, Any]:
+def _verdict(
+    attacks: Sequence[Mapping[str, Any]],
+    traces: Sequence[Mapping[str, Any]],
+    settings: Settings,
+) -> dict[str, Any]:
     judged = [entry for entry in attacks if entry["threshold"] is not None]
-    result = judge.overall(attacks)
+    left = traces_sentence(traces)
+    result = judge.DOES_NOT if left else judge.overall(attacks)
     if settings.audit.audit == "none":
         reasons = ["No attack was run, because the settings asked for none."]
     elif not judged:
         reasons = ["No face could be attacked: nobody has a usable face and a second visit."]
     else:
-        reasons = [str(entry["reason"]) for entry in judged]
+        reasons = list(dict.fromkeys(str(entry["reason"]) for entry in judged))
     return {
         "result": result,
         "recipient": settings.recipient,
-        "reasons": reasons,
+        "reasons": [left, *reasons] if left else reasons,
+        "recipients": recipient_rows(judged, traces, own_limit=settings.audit.max_upper95),
+        "cannot_conclude": cannot_conclude([entry for entry in attacks if "title" in entry]),
+        "people_needed": people_needed(judged),
         "lower_bound": True,
         "not_tested": list(NOT_TESTED),
         "expires_after_months": EXPIRY_MONTHS,

@@ -118,6 +118,8 @@ def _from_command_line(args: argparse.Namespace) -> dict[str, Any]:
         changes["manual"] |= {f"{name}_sha256": "" for name in given}
     if args.audit is not None:
         changes["audit"] = {"audit": args.audit}
+    if args.qc is not None:
+        changes["qc"] = args.qc
     if args.pseudonyms:
         changes["convert"] = {"pseudonyms": True}
     return changes

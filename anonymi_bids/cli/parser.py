@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from anonymi_bids import __version__
-from anonymi_bids.settings import SURFACE_STYLES
+from anonymi_bids.settings import QCS, SURFACE_STYLES
 
 LEVELS = ("participant", "group")
 
@@ -133,6 +133,9 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         "--pseudonyms", action="store_true", help="give BIDS subjects new labels too"
     )
     group.add_argument("--audit", choices=("quick", "full", "none"), help="how hard to attack")
+    group.add_argument(
+        "--qc", choices=QCS, help="private pages to look at: with volumes to turn (full, default)"
+    )
     group.add_argument("--gallery", metavar="DIR", help="second dataset to link against (later)")
     group.add_argument("--photos", metavar="DIR", help="photographs to attack with (later)")
     group.add_argument("--dicom-out", action="store_true", help="give DICOM back too (later)")

@@ -58,7 +58,7 @@ def run_participants(
     entries = (_todo(session, places, settings, overrules) for session in plan.sessions)
     todo = [entry for entry in entries if entry.images]
     clean = True
-    n_steps = sum(1 + 7 * len(entry.images) for entry in todo)
+    n_steps = sum(1 + 8 * len(entry.images) for entry in todo)
     steps = Steps(n_steps, "participants")
     with steps.shown():
         for number, chunk in enumerate(_chunks(todo, SESSIONS_PER_PROCESS * max(1, args.nprocs))):

@@ -7,6 +7,7 @@ import json
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
+from anonymi_bids.interfaces.qc import MakeQc
 from anonymi_bids.interfaces.release import (
     CleanMetadata,
     ExtractFeatures,
@@ -19,7 +20,7 @@ from anonymi_bids.settings import Settings, as_dict
 def init_release_wf(
     *, settings: Settings, output_dir: str, name: str = "release_wf"
 ) -> pe.Workflow:
-    """Clean the metadata, ask every gate, keep features for the audit, then admit or withhold.
+    """Clean, ask every gate, keep features for the audit and pictures, then admit or withhold.
 
     Inputs
     ------
@@ -53,6 +54,8 @@ def init_release_wf(
         name="extract_features",
         mem_gb=1.5,
     )
+    # So do the pictures: an image that is withheld needs a look most.
+    make_qc = pe.Node(MakeQc(qc=settings.qc, output_dir=output_dir), name="make_qc", mem_gb=1.5)
     release_image = pe.Node(
         ReleaseImage(
             output_dir=output_dir,
@@ -69,7 +72,8 @@ def init_release_wf(
             (inputnode, clean_metadata, evidence),
             (clean_metadata, run_gates, evidence),
             (run_gates, extract_features, evidence),
-            (extract_features, release_image, evidence),
+            (extract_features, make_qc, evidence),
+            (make_qc, release_image, evidence),
             (release_image, outputnode, evidence),
         ]
     )
