@@ -35,7 +35,7 @@ def depth_row(name: str) -> Describe:
     """
 
     def describe(features: Features) -> Row:
-        return np.concatenate([_without_plane(view).ravel() for view in features[name]])
+        return np.concatenate([without_plane(view).ravel() for view in features[name]])
 
     return describe
 
@@ -56,7 +56,18 @@ SHAPE_SCORES: dict[str, Callable[[str], Describe]] = {"depth": depth_row, "slope
 """Ways to compare surfaces; the attack takes the one that is strongest on the originals."""
 
 
-def _without_plane(view: npt.NDArray[np.floating]) -> Row:
+def without_plane(view: npt.NDArray[np.floating]) -> Row:
+    """Take offset and tilt out of a view; NaN stays NaN, and all is NaN where little is seen.
+
+    Parameters
+    ----------
+    view : (rows, columns) ndarray
+        mm.
+
+    Returns
+    -------
+    (rows, columns) float32 ndarray
+    """
     values = view.astype(np.float32)
     seen = np.isfinite(values)
     if seen.sum() < 10:
