@@ -5,6 +5,7 @@ An attacker can draw as many as he likes: he needs neither the release nor anybo
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,24 +46,26 @@ def model_to_atlas(atlas: Atlas) -> Floats:
     return similarity(np.stack(source).astype(float), np.stack(target))
 
 
-def draw_heads(atlas: Atlas, n: int = N_HEADS) -> list[Head]:
+@functools.lru_cache(maxsize=1)
+def draw_heads(n: int = N_HEADS) -> tuple[Head, ...]:
     """Draw heads and look at them.
 
     Parameters
     ----------
-    atlas : Atlas
     n : int
 
     Returns
     -------
-    list of Head
+    tuple of Head
+        The same at each call.
     """
     from scipy.spatial.transform import Rotation
 
+    from anonymi_bids.head.atlas import load_atlas
     from anonymi_bids.phantoms.library import load_model
     from anonymi_bids.phantoms.person import make_person
 
-    model = load_model()
+    model, atlas = load_model(), load_atlas()
     to_frame = rigid_part(model_to_atlas(atlas), np.zeros(3))
     heads = []
     for number in range(n):
@@ -73,7 +76,7 @@ def draw_heads(atlas: Atlas, n: int = N_HEADS) -> list[Head]:
         error[:3, 3] = rng.normal(0, SHIFT_MM, 3)
         skin = apply_affine(error @ to_frame, make_person(FIRST_SEED + number).vertices)
         heads.append(look(skin.astype(np.float32), model.triangles, atlas))
-    return heads
+    return tuple(heads)
 
 
 def look(skin: npt.NDArray[np.float32], triangles: npt.NDArray[np.int64], atlas: Atlas) -> Head:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from anonymi_bids.audit.describe import without_plane
+from anonymi_bids.audit.describe import without_plane, without_planes
 from anonymi_bids.audit.faces import SPACING_MM
 
 View = npt.NDArray[np.float32]
@@ -87,13 +87,19 @@ def others(pixels: Pixels) -> Pixels:
     return [~view for view in pixels]
 
 
-def flat_row(head: Head, pixels: Pixels) -> Row:
-    """Give the chosen pixels of a head, offset and tilt taken out of each view; NaN for misses."""
-    parts = []
-    for view, chosen in zip(head, pixels, strict=True):
-        if chosen.any():
-            parts.append(without_plane(np.where(chosen, view, np.nan))[chosen])
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+def flat_rows(heads: Sequence[Head], pixels: Pixels) -> Rows:
+    """Give the chosen pixels of heads, offset and tilt taken out of each view; NaN for misses.
+
+    Returns
+    -------
+    (n, p) float32 ndarray
+    """
+    parts = [
+        without_planes(np.stack([view[chosen] for view in views]), np.stack(np.nonzero(chosen)))
+        for views, chosen in zip(zip(*heads, strict=True), pixels, strict=True)
+        if chosen.any()
+    ]
+    return np.concatenate(parts, axis=1) if parts else np.zeros((len(heads), 0), np.float32)
 
 
 def refill(head: Head, missing: Pixels, average: Head) -> Head:
@@ -180,7 +186,7 @@ class Completion:
     Parameters
     ----------
     left, faces : (m, p) and (m, q) ndarray
-        Of the heads to learn from (`flat_row`); NaN for misses.
+        Of the heads to learn from (`flat_rows`); NaN for misses.
     """
 
     def __init__(self, left: Rows, faces: Rows) -> None:

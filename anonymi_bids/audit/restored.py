@@ -51,7 +51,7 @@ class Cohort:
     usable : (n,) bool ndarray
         Whose release shows skin.
     fold : (n,) int ndarray
-    drawn : list of Head
+    drawn : sequence of Head
         Heads of nobody (`anonymi_bids.audit.modelheads`).
     blur_mm : float
         What the attacker takes the low-pass to have been.
@@ -67,7 +67,7 @@ class Cohort:
     air_known: Rows
     usable: npt.NDArray[np.bool_]
     fold: npt.NDArray[np.int64]
-    drawn: list[Head]
+    drawn: Sequence[Head]
     blur_mm: float
 
     @property
@@ -130,20 +130,15 @@ def _read(items: Sequence[Item]) -> tuple[list[Head], Rows, list[Pixels]]:
     return heads, np.stack(air), faces
 
 
-def _drawn(atlas: Atlas | None, like: Head) -> list[Head]:
+def _drawn(atlas: Atlas | None, like: Head) -> Sequence[Head]:
     """Heads of nobody, if they can be seen as the features see heads."""
     from anonymi_bids.audit.faces import view_shapes
 
     if atlas is None or view_shapes(atlas) != [view.shape for view in like]:
-        return []
+        return ()
     from anonymi_bids.audit.modelheads import draw_heads
 
-    return draw_heads(atlas)
-
-
-def rows_of(heads: Sequence[Head], pixels: Pixels) -> Rows:
-    """Give the chosen pixels of heads as one matrix, (n, p)."""
-    return np.stack([restore.flat_row(head, pixels) for head in heads])
+    return draw_heads()
 
 
 def head_refilled(cohort: Cohort, heads: Sequence[Head], released: bool) -> Scores:
@@ -153,32 +148,34 @@ def head_refilled(cohort: Cohort, heads: Sequence[Head], released: bool) -> Scor
     gone = cohort.changed if released else nothing
     filled = [restore.refill(head, gone, average) for head in heads]
     pixels = restore.everything(average)
-    return _plain(rows_of(filled, pixels), rows_of(cohort.known, pixels))
+    return _plain(restore.flat_rows(filled, pixels), restore.flat_rows(cohort.known, pixels))
 
 
 def face_from_model(cohort: Cohort, heads: Sequence[Head], released: bool) -> Scores:
     """Complete the face from what is left, by the shape model."""
     pixels = _left(cohort, released)
-    found = restore.Completion(rows_of(cohort.drawn, pixels), rows_of(cohort.drawn, cohort.face))
-    left = rows_of(heads, pixels)
+    found = restore.Completion(
+        restore.flat_rows(cohort.drawn, pixels), restore.flat_rows(cohort.drawn, cohort.face)
+    )
+    left = restore.flat_rows(heads, pixels)
     mean = restore.row_mean(left)
     completed = np.stack([found.complete(row, mean) for row in left])
-    return _plain(completed, rows_of(cohort.known, cohort.face))
+    return _plain(completed, restore.flat_rows(cohort.known, cohort.face))
 
 
 def face_from_others(cohort: Cohort, heads: Sequence[Head], released: bool) -> Scores:
     """Complete the face from what is left, as learnt on other people of the cohort."""
-    return _learnt(cohort, rows_of(heads, _left(cohort, released)), learn.ridge)
+    return learn_from(cohort, restore.flat_rows(heads, _left(cohort, released)), learn.ridge)
 
 
 def face_regressed(cohort: Cohort, heads: Sequence[Head], released: bool) -> Scores:
     """Predict the face from what stands in its place, as learnt on other people."""
-    return _learnt(cohort, rows_of(heads, cohort.changed), learn.ridge)
+    return learn_from(cohort, restore.flat_rows(heads, cohort.changed), learn.ridge)
 
 
 def face_informed(cohort: Cohort, heads: Sequence[Head], released: bool) -> Scores:
     """Compare in a metric learnt on other people's faces and what stands in their place."""
-    return _learnt(cohort, rows_of(heads, cohort.changed), learn.canonical)
+    return learn_from(cohort, restore.flat_rows(heads, cohort.changed), learn.canonical)
 
 
 def face_deblurred(cohort: Cohort, heads: Sequence[Head], released: bool) -> Scores:
@@ -189,7 +186,7 @@ def face_deblurred(cohort: Cohort, heads: Sequence[Head], released: bool) -> Sco
     ]
     face = cohort.face[: restore.FACE_VIEWS]
     known = [head[: restore.FACE_VIEWS] for head in cohort.known]
-    return _plain(rows_of(sharp, face), rows_of(known, face))
+    return _plain(restore.flat_rows(sharp, face), restore.flat_rows(known, face))
 
 
 ATTACKS: dict[str, Attack] = {
@@ -242,10 +239,10 @@ def attack_restored(name: str, cohort: Cohort, rng: np.random.Generator) -> Outc
     before = learn.to_matches(attack(cohort, cohort.before, False), sure)
     after = learn.to_matches(attack(cohort, cohort.after, True), cohort.usable)
     air = learn.to_matches(_on_air(name, cohort), sure)
-    return _outcome(name, cohort, before, after, air, rng)
+    return outcome_of(name, cohort, before, after, air, rng)
 
 
-def _outcome(
+def outcome_of(
     name: str,
     cohort: Cohort,
     before: Matches,
@@ -253,6 +250,7 @@ def _outcome(
     air: Matches,
     rng: np.random.Generator,
 ) -> Outcome:
+    """Put what came out of an attack together."""
     counts: Mapping[str, Any] = {"original": 0, "released": int((~cohort.usable).sum())}
     return Outcome(
         name=name,
@@ -275,15 +273,29 @@ def _left(cohort: Cohort, released: bool) -> Pixels:
     return restore.others(cohort.changed) if released else restore.everything(cohort.known[0])
 
 
-def _learnt(cohort: Cohort, shown: Rows, learner: learn.Learner) -> Scores:
-    faces = rows_of(cohort.known, cohort.face)
+def learn_from(cohort: Cohort, shown: Rows, learner: learn.Learner) -> Scores:
+    """Learn on other people how known faces go with what is shown of them, and score.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    shown : (n, p) ndarray
+        Of each person; NaN for misses.
+    learner : callable
+        `learn.ridge` or `learn.canonical`.
+
+    Returns
+    -------
+    (n, n) ndarray
+    """
+    faces = restore.flat_rows(cohort.known, cohort.face)
     return learn.pair_scores(learn.gram(shown), learn.gram(faces), cohort.fold, learner)
 
 
 def _on_air(name: str, cohort: Cohort) -> Scores:
     if name in LEARNT:
         learner = learn.canonical if name == "face_informed" else learn.ridge
-        return _learnt(cohort, cohort.air_after, learner)
+        return learn_from(cohort, cohort.air_after, learner)
     return _plain(cohort.air_after, cohort.air_known)
 
 

@@ -1,10 +1,9 @@
 """Digital people as surfaces: two visits, three methods, and what the audit sees of each.
 
-*Surface level*: the skin of a digital person is filled with the atlas' tissues at 2.5 mm, without
-noise or shading; region and new skin come from the methods' own code; the audit's views are taken
-of the surface itself, in the person's true frame. No head is searched for, nothing is refilled.
-*Voxel level* (`benchmarks.restoration.voxels`): the whole way of an image, painted, noisy, found
-by search, through the methods' own filling and the audit's own extraction.
+The skin of a digital person is filled with the atlas' tissues at 2.5 mm, without noise or shading.
+Region and new skin come from the methods' own code; the audit's views are taken of the surface
+itself, in the person's true frame, off by about 1.5° and 1.5 mm. No head is searched for, and
+nothing is refilled: that is what the quality benchmark's whole images are for.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from benchmarks.common import one_thread
 Affine = npt.NDArray[np.float64]
 Features = dict[str, npt.NDArray[Any]]
 
+LEVELS = ("mesh", "surface")
 COHORTS = ("coupled", "uncoupled")
 METHODS = ("mask", "newface", "blur")
 FIRST_PERSON = 7_000_000
@@ -44,7 +44,7 @@ SIGNALS = np.array([0, 110, 90, 45, 25, 70, 40, 8, 70, 70], np.float32)
 
 @dataclass(frozen=True)
 class Task:
-    """One person of one cohort, at one level; results go to `folder`."""
+    """One person of one cohort at one level; what is seen of it goes to `folder`."""
 
     level: str
     cohort: str
@@ -53,21 +53,19 @@ class Task:
 
     @property
     def path(self) -> Path:
-        """File of the person's features."""
+        """File of the person's views."""
         return self.folder / self.level / self.cohort / f"{self.number:04d}.npz"
 
 
 def run_task(task: Task) -> str:
-    """Make one person's features; returns one line."""
+    """Make one person's views; returns one line."""
     one_thread()
-    if task.level == "surface":
-        arrays = surface_level(task.number, task.cohort)
-    else:
-        from benchmarks.restoration.voxels import voxel_level
+    from benchmarks.restoration.meshes import mesh_level
 
-        arrays = voxel_level(task.number, task.cohort)
+    make = mesh_level if task.level == "mesh" else surface_level
+    arrays = make(task.number, task.cohort)
     task.path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = task.path.with_suffix(".tmp.npz")
+    temporary = task.path.with_name(f".{task.path.name}.tmp.npz")
     np.savez_compressed(temporary, **arrays)
     temporary.replace(task.path)
     return f"{task.level} {task.cohort} {task.number}"
@@ -97,7 +95,7 @@ def surface_level(number: int, cohort: str) -> Features:
     for visit in (1, 2):
         skin = visit_skin(person, rng)
         solid = _Solid(skin)
-        frame = _frame(rng)
+        frame = frame_of(rng, TURN_DEG, SHIFT_MM)
         found |= named(f"original{visit}", _views(solid.share, solid.affine, frame))
     for method, share in solid.changed(FIRST_FACE + number).items():
         found |= named(method, _views(share, solid.affine, frame))
@@ -175,7 +173,7 @@ class _Solid:
         return found
 
 
-def _frame(rng: np.random.Generator) -> Affine:
+def frame_of(rng: np.random.Generator, turn_deg: float, shift_mm: float) -> Affine:
     """Audit's head frame → the person's mm: the atlas' axes, off by a small turn and shift."""
     from scipy.spatial.transform import Rotation
 
@@ -185,9 +183,9 @@ def _frame(rng: np.random.Generator) -> Affine:
 
     rigid = rigid_part(np.linalg.inv(model_to_atlas(load_atlas())), (0, 0, 0))
     error = np.eye(4)
-    turn = rng.normal(0, TURN_DEG, 3)
+    turn = rng.normal(0, turn_deg, 3)
     error[:3, :3] = Rotation.from_euler("xyz", turn, degrees=True).as_matrix()
-    error[:3, 3] = rng.normal(0, SHIFT_MM, 3)
+    error[:3, 3] = rng.normal(0, shift_mm, 3)
     return rigid @ error
 
 
