@@ -1,12 +1,14 @@
 """``python -m benchmarks.restoration``: can a face that was taken away be brought back?
 
 Digital people are seen at two visits; the second is de-identified by `mask`, `newface` and `blur`.
-The audit's attacks that restore and learn search everybody's de-identified second visit for the
-person known from the first. Two cohorts bracket the truth: *coupled*, in which face and vault are
-one draw of the shape model that the attacker has too, and *uncoupled*, in which they are drawn
-apart. Each person's views are kept in ``benchmarks/out/restoration``, by a digest of the sources,
-so that a stopped run goes on where it was. What ``python -m benchmarks.quality`` left in
-``benchmarks/out/quality`` is attacked the same way: whole images instead of surfaces.
+Most people are meshes (`benchmarks.restoration.meshes`), some go through the methods' own code
+(`benchmarks.restoration.people`). The audit's attacks that restore and learn search everybody's
+de-identified second visit for the person known from the first. Two cohorts bracket the truth:
+*coupled*, in which face and vault are one draw of the shape model that the attacker has too, and
+*uncoupled*, in which they are drawn apart. Each person's views are kept in
+``benchmarks/out/restoration``, by a digest of the sources, so that a stopped run goes on where it
+was. What ``python -m benchmarks.quality`` left in ``benchmarks/out/quality`` is attacked the same
+way with ``--quality``: whole images.
 """
 
 from __future__ import annotations
@@ -36,18 +38,29 @@ def main(argv: list[str] | None = None) -> int:
     """Make what is missing, attack, write."""
     args = parse(argv)
     one_thread()
-    from benchmarks.restoration.people import COHORTS, Task, run_task
+    from benchmarks.restoration.people import COHORTS, LEVELS, Task, run_task
 
-    used = [ROOT / "benchmarks" / "restoration" / "people.py"]
+    own = ROOT / "benchmarks" / "restoration"
+    used = [own / "people.py", own / "meshes.py", ROOT / "anonymi_bids" / "audit" / "faces.py"]
     digest = args.digest or code_digest(ROOMS, used)
     folder = OUT / "restoration" / digest
-    tasks = [Task(cohort, number, folder) for number in range(args.n) for cohort in COHORTS]
+    tasks = [
+        Task(level, cohort, number, folder)
+        for level, n in (("mesh", args.n), ("surface", args.n_surface))
+        for number in range(n)
+        for cohort in COHORTS
+    ]
     todo = [task for task in tasks if not task.path.exists()]
     print(f"{len(tasks)} people, {len(tasks) - len(todo)} of them done; results: {folder}")
     failures = [] if args.score_only else in_processes(run_task, todo, args.nprocs)
     figures: dict[str, Any] = {
-        "settings": {"n": args.n, "seed": args.seed, "sources": digest},
-        "surface": surface_figures([task for task in tasks if task.path.exists()], args.seed),
+        "settings": {
+            "n": args.n,
+            "n_surface": args.n_surface,
+            "seed": args.seed,
+            "sources": digest,
+        },
+        **{level: level_figures(level, tasks, args.seed) for level in LEVELS},
         "voxel": voxel_figures(args.quality, args.seed),
         "failures": failures,
     }
@@ -64,7 +77,8 @@ def main(argv: list[str] | None = None) -> int:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.restoration", description=__doc__)
-    parser.add_argument("--n", type=int, default=60, help="digital people of each cohort")
+    parser.add_argument("--n", type=int, default=60, help="digital people of each cohort, meshes")
+    parser.add_argument("--n-surface", type=int, default=16, help="the same, by the methods' code")
     parser.add_argument("--seed", type=int, default=1, help="folds, shuffles")
     parser.add_argument("--nprocs", type=int, default=2)
     parser.add_argument("--docs", type=Path, default=DOCS, help="where the figures are written")
@@ -81,25 +95,25 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def surface_figures(tasks: list[Any], seed: int) -> dict[str, Any]:
-    """Attack every cohort and method at the surface level."""
+def level_figures(level: str, tasks: list[Any], seed: int) -> dict[str, Any]:
+    """Attack every cohort and method at one level."""
     from anonymi_bids.audit.faces import face_pixels
     from anonymi_bids.head.atlas import load_atlas
     from benchmarks.restoration.attack import PLANTED, score_method
     from benchmarks.restoration.people import COHORTS, METHODS
 
     face = face_pixels(load_atlas())
-    numbers = {c: {task.number for task in tasks if task.cohort == c} for c in COHORTS}
-    both = set.intersection(*numbers.values())
+    done = [task for task in tasks if task.level == level and task.path.exists()]
+    numbers = [{task.number for task in done if task.cohort == cohort} for cohort in COHORTS]
+    both = set.intersection(*numbers)
+    names = (*METHODS, *PLANTED) if level == "mesh" else METHODS
     figures: dict[str, Any] = {}
     for cohort in COHORTS:
-        people = [_read(t.path) for t in tasks if t.cohort == cohort and t.number in both]
+        people = [_read(t.path) for t in done if t.cohort == cohort and t.number in both]
         if len(people) < 2:
             continue
-        figures[cohort] = {
-            method: score_method(people, method, face, seed) for method in (*METHODS, *PLANTED)
-        }
-        print(f"Attacked: {cohort}, {len(people)} people", flush=True)
+        figures[cohort] = {name: score_method(people, name, face, seed) for name in names}
+        print(f"Attacked: {level}, {cohort}, {len(people)} people", flush=True)
     return figures
 
 
