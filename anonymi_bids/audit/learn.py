@@ -91,13 +91,13 @@ def ridge(released: Array, known: Array, learnt: Indices, scored: Indices) -> Ar
         weight = 1 / (np.maximum(values, 0) + ridge_ * max(np.trace(x), 1e-12) / len(x))
         inverse = (vectors * weight) @ vectors.T
         # Left-out residuals of kernel ridge regression: rows of inverse @ Y over its diagonal.
-        errors = np.einsum("ij,jk,ik->i", inverse, y, inverse) / np.diag(inverse) ** 2
+        errors = ((inverse @ y) * inverse).sum(axis=1) / np.diag(inverse) ** 2
         if best is None or errors.sum() < best[0]:
             best = float(errors.sum()), inverse
     if best is None:
         raise ValueError("No ridge to choose from.")
     weights = x_out @ best[1]
-    length = np.einsum("ij,jk,ik->i", weights, y, weights)
+    length = ((weights @ y) * weights).sum(axis=1)
     return _cosine(weights @ y_out.T, length, y_self)
 
 

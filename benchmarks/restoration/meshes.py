@@ -132,11 +132,12 @@ def smoothed(
         )
         soft = ndimage.gaussian_filter(view[tuple(nearest)], DefaceSettings().blur_mm / spacing_mm)
         gone = seen & ~np.isfinite(left)
-        apart = ndimage.distance_transform_edt(gone) * spacing_mm
-        # What lies outside the head is no border.
-        apart = (
-            np.where(gone, np.minimum(apart, BLEND_MM), 0) if gone.any() else np.zeros_like(view)
-        )
+        kept_near = np.isfinite(left)
+        if kept_near.any():
+            apart = ndimage.distance_transform_edt(~kept_near) * spacing_mm
+        else:
+            apart = np.full(view.shape, BLEND_MM)
+        apart = np.where(gone, np.minimum(apart, BLEND_MM), 0)
         part = apart / BLEND_MM
         share = part * part * (3 - 2 * part)
         found.append(np.where(seen, share * soft + (1 - share) * view, np.nan))

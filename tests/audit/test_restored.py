@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from anonymi_bids.audit import learn, restore, restored
 from anonymi_bids.audit.attacks import run_audit
+from anonymi_bids.audit.describe import without_plane
 from anonymi_bids.audit.features import FeatureMeta, save_features
 from anonymi_bids.audit.trials import gather
 from anonymi_bids.settings import AuditSettings, Settings
@@ -136,6 +139,8 @@ def test_full_audit_runs_them_and_says_what_few_people_cannot_show(tmp_path: Pat
     assert regressed["negative_control"]["p_value"] == pytest.approx(1 / 2000)
     rest = next(entry for entry in full["attacks"] if entry["name"] == "face_from_others")
     assert rest["threshold"] is None
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "audit.schema.json").read_text())
+    jsonschema.validate(json.loads(json.dumps(full)), schema)
     few = audit(make_study(tmp_path / "few", "mixed", n=5), "full")
     assert not {entry["name"] for entry in few["attacks"]} & restored.LEARNT
     assert any("restored" in text for text in few["verdict"]["not_tested"])
@@ -194,6 +199,22 @@ def test_average_follows_what_is_left() -> None:
     own = np.where(gone, np.nan, mean + 3 + 0.2 * rows - 0.1 * columns).astype(np.float32)
     (filled,) = restore.refill([own], [gone], [mean])
     assert np.allclose(filled, mean + 3 + 0.2 * rows - 0.1 * columns, atol=1e-3)
+
+
+def test_rows_are_those_of_single_views() -> None:
+    rng = np.random.default_rng(3)
+    heads = [[rng.normal(60, 5, (12, 9)).astype(np.float32) for _ in range(2)] for _ in range(3)]
+    heads[1][0][2:5, 3:] = np.nan
+    heads[2][1][:] = np.nan
+    pixels = [rng.random((12, 9)) < 0.6 for _ in range(2)]
+    rows = restore.flat_rows(heads, pixels)
+    for head, row in zip(heads, rows, strict=True):
+        single = [
+            without_plane(np.where(chosen, view, np.nan))[chosen]
+            for view, chosen in zip(head, pixels, strict=True)
+        ]
+        assert np.allclose(row, np.concatenate(single), atol=1e-4, equal_nan=True)
+    assert np.isnan(rows[2][-int(pixels[1].sum()) :]).all()
 
 
 @given(st.floats(2.0, 6.0), st.integers(0, 100))
