@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from anonymi_bids.audit import judge
+from anonymi_bids.audit import judge, learn, restored
 from anonymi_bids.audit.metadata import metadata_entry, traits_of
 from anonymi_bids.audit.open_ends import cannot_conclude, people_needed
 from anonymi_bids.audit.recipients import recipient_rows, traces_sentence
 from anonymi_bids.audit.traces import look_for_traces
 from anonymi_bids.audit.trials import (
+    Items,
     Outcome,
     attack_brains,
     attack_shape,
@@ -28,9 +29,14 @@ from anonymi_bids.settings import Settings
 SCHEMA_VERSION = "1"
 EXPIRY_MONTHS = 24
 
+NOT_RESTORED = (
+    "A face restored before it is compared, and attackers who learnt from other de-identified "
+    f"heads (--audit full does this from {learn.FEWEST} people on)."
+)
+"""Where none of `restored.LEARNT` was tried."""
+
 NOT_TESTED = (
     "Photographs compared with scans, by people or by recognisers of faces.",
-    "A face completed by a learned model before it is compared.",
     "Brains compared across contrasts, with other databases, or by thickness and volumes.",
     "Voices, physiological recordings, questionnaires, and anything else that is not in the "
     "release.",
@@ -101,6 +107,16 @@ def run_audit(
                         shape, limit=limit, control_limit=choice.min_positive_control_face
                     )
                 )
+        if choice.audit == "full":
+            for found in _restored(items, settings):
+                outcomes.append(found)
+                attacks.append(
+                    judge.attack_entry(
+                        found,
+                        limit=None if found.name in restored.FROM_REST else choice.max_upper95,
+                        control_limit=choice.min_positive_control_face,
+                    )
+                )
         brains = attack_brains(items, rng, features_dir)
         if brains is not None:
             outcomes.append(brains)
@@ -137,6 +153,19 @@ def run_audit(
         "verdict": _verdict([*attacks, *unions], traces, settings),
         "methods": _methods(settings, released),
     }
+
+
+def _restored(items: Items, settings: Settings) -> Iterator[Outcome]:
+    """Try the attacks that restore a face or learn, as far as the people at hand allow."""
+    from anonymi_bids.head.atlas import load_atlas
+
+    rng = np.random.default_rng([settings.seed % 2**63, 13])
+    cohort = restored.gather_cohort(items, rng, load_atlas(), settings.deface.blur_mm)
+    if cohort is None:
+        return
+    blurred = settings.deface.method == "surface" and settings.deface.surface_style == "blur"
+    for name in restored.possible(cohort, blurred=blurred):
+        yield restored.attack_restored(name, cohort, rng)
 
 
 def _participants(
@@ -211,6 +240,7 @@ def _verdict(
     judged = [entry for entry in attacks if entry["threshold"] is not None]
     left = traces_sentence(traces)
     result = judge.DOES_NOT if left else judge.overall(attacks)
+    learnt = any(entry["name"] in restored.LEARNT for entry in attacks)
     if settings.audit.audit == "none":
         reasons = ["No attack was run, because the settings asked for none."]
     elif not judged:
@@ -225,7 +255,7 @@ def _verdict(
         "cannot_conclude": cannot_conclude([entry for entry in attacks if "title" in entry]),
         "people_needed": people_needed(judged),
         "lower_bound": True,
-        "not_tested": list(NOT_TESTED),
+        "not_tested": [*([] if learnt else [NOT_RESTORED]), *NOT_TESTED],
         "expires_after_months": EXPIRY_MONTHS,
         "would_change": list(WOULD_CHANGE),
     }
