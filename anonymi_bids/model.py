@@ -26,6 +26,9 @@ REQUIRED_GATES: tuple[str, ...] = (
 )
 """A verdict is passed only with one passed finding for each of these gates (design §10)."""
 
+SURFACE_GATE = "surface_shown"
+"""Asked as well where a surface is to be released."""
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -46,6 +49,22 @@ class Image:
     def voxel_sizes(self) -> npt.NDArray[np.float64]:
         """Edge lengths of a voxel, (3,) mm."""
         return np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surface:
+    """A triangle mesh.
+
+    Attributes
+    ----------
+    vertices : (n, 3) float64 ndarray
+        mm of the scanner, RAS+.
+    triangles : (m, 3) int64 ndarray
+        Counter-clockwise seen from outside.
+    """
+
+    vertices: npt.NDArray[np.float64]
+    triangles: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,12 @@ class DefaceSettings:
         Method `surface`: the face of a person who does not exist, or the own one low-passed.
     blur_mm : float
         Style `blur`: standard deviation of the low-pass.
+    surfaces : bool
+        Write the outer skin as a surface: of the released image beside it in ``derivatives/``, of
+        the original, with the atlas' skull, in ``private/surfaces``.
+    fiducials : bool
+        Write nasion and preauricular points of the *original* into the sidecar. They are three
+        points of the person's own face and ears.
     """
 
     method: str = "mask"
@@ -80,6 +86,8 @@ class DefaceSettings:
     ml_brain_margin_mm: float = 3.0
     surface_style: str = "newface"
     blur_mm: float = 16.0
+    surfaces: bool = False
+    fiducials: bool = False
 
     def __post_init__(self) -> None:
         _check_choice("deface.method", self.method, METHODS)

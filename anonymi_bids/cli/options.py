@@ -109,6 +109,7 @@ def _from_command_line(args: argparse.Namespace) -> dict[str, Any]:
     if args.seed is not None:
         changes["seed"] = args.seed
     deface = {"method": args.method, "surface_style": args.surface_style}
+    deface["surfaces"] = True if args.surfaces else None
     deface = {name: value for name, value in deface.items() if value is not None}
     if deface:
         changes["deface"] = deface

@@ -106,6 +106,11 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         help="method surface: another person's face (newface, default) or the own, blurred",
     )
     group.add_argument(
+        "--surfaces",
+        action="store_true",
+        help="write the released skin as a mesh too (GIFTI), the original's in private/",
+    )
+    group.add_argument(
         "--policy",
         metavar="NAME|TOML",
         default=None,

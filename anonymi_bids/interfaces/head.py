@@ -157,7 +157,7 @@ class CarryRegion(EvidenceStep):
             return {"failure": fit.sentence, "fit": head["fit"]}
         if head["reference"] == evidence["source"]:
             carried = Carry(np.eye(4), 1.0, True, "This is the reference of its session.")
-            return _placed(fit, carried, fit.atlas_to_image)
+            return _placed(fit, carried, fit.atlas_to_image) | {"is_reference": True}
         return self._carried(read_image(head["reference"]), read_image(scan.path), fit)
 
     def _carried(self, reference: Any, image: Any, fit: HeadFit) -> dict[str, Any]:
