@@ -93,41 +93,7 @@ def run_audit(
     """
     rng = np.random.default_rng([settings.seed % 2**63, 11])
     items, damaged = gather(features_dir)
-    outcomes: list[Outcome] = []
-    attacks: list[dict[str, Any]] = []
-    linkage = _no_linkage("No person has two scans of one contrast that could be compared.")
-    choice = settings.audit
-    if choice.audit != "none" and features_dir.is_dir():
-        for name, limit in (("face_shape", choice.max_upper95), ("head_shape", None)):
-            shape = attack_shape(name, items, rng, features_dir)
-            if shape is not None:
-                outcomes.append(shape)
-                attacks.append(
-                    judge.attack_entry(
-                        shape, limit=limit, control_limit=choice.min_positive_control_face
-                    )
-                )
-        if choice.audit == "full":
-            for found in _restored(items, settings):
-                outcomes.append(found)
-                attacks.append(
-                    judge.attack_entry(
-                        found,
-                        limit=None if found.name in restored.FROM_REST else choice.max_upper95,
-                        control_limit=choice.min_positive_control_face,
-                    )
-                )
-        brains = attack_brains(items, rng, features_dir)
-        if brains is not None:
-            outcomes.append(brains)
-            attacks.append(
-                judge.attack_entry(
-                    brains, limit=None, control_limit=choice.min_positive_control_brain
-                )
-            )
-            linkage = _linkage(attacks[-1], doubles(items, brains, features_dir))
-    elif choice.audit == "none":
-        linkage = _no_linkage("The settings asked for no audit.")
+    outcomes, attacks, linkage = _tried(items, rng, features_dir, settings)
     if annex is not None:
         write_json(annex, people_annex(outcomes))
     unions = union_rows(
@@ -135,7 +101,7 @@ def run_audit(
         traits_of(participants),
         rng,
         limits={entry["name"]: entry["threshold"] for entry in attacks},
-        control_limit=choice.min_positive_control_face,
+        control_limit=settings.audit.min_positive_control_face,
     )
     traces = look_for_traces(release, originals) if release is not None else []
     return {
@@ -153,6 +119,38 @@ def run_audit(
         "verdict": _verdict([*attacks, *unions], traces, settings),
         "methods": _methods(settings, released),
     }
+
+
+def _tried(
+    items: Items, rng: np.random.Generator, features_dir: Path, settings: Settings
+) -> tuple[list[Outcome], list[dict[str, Any]], dict[str, Any]]:
+    """Try every attack that the settings ask for; outcomes, entries of the report, linkage."""
+    choice = settings.audit
+    outcomes: list[Outcome] = []
+    attacks: list[dict[str, Any]] = []
+
+    def note(outcome: Outcome, limit: float | None, control: float) -> None:
+        outcomes.append(outcome)
+        attacks.append(judge.attack_entry(outcome, limit=limit, control_limit=control))
+
+    if choice.audit == "none":
+        return outcomes, attacks, _no_linkage("The settings asked for no audit.")
+    linkage = _no_linkage("No person has two scans of one contrast that could be compared.")
+    if not features_dir.is_dir():
+        return outcomes, attacks, linkage
+    face = choice.min_positive_control_face
+    for name, limit in (("face_shape", choice.max_upper95), ("head_shape", None)):
+        shape = attack_shape(name, items, rng, features_dir)
+        if shape is not None:
+            note(shape, limit, face)
+    for found in _restored(items, settings) if choice.audit == "full" else ():
+        from_rest = found.name in restored.FROM_REST
+        note(found, None if from_rest else choice.max_upper95, face)
+    brains = attack_brains(items, rng, features_dir)
+    if brains is not None:
+        note(brains, None, choice.min_positive_control_brain)
+        linkage = _linkage(attacks[-1], doubles(items, brains, features_dir))
+    return outcomes, attacks, linkage
 
 
 def _restored(items: Items, settings: Settings) -> Iterator[Outcome]:

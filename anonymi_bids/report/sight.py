@@ -193,7 +193,7 @@ def upright(image: Image, frame: Frame, cval: float) -> Image:
         image.affine,
         affine,
         (shape[0], shape[1], shape[2]),
-        source_to_target=np.linalg.inv(frame.to_image),
+        source_to_target=np.linalg.inv(frame.to_image).astype(np.float64),
         cval=cval,
     )
     return Image(np.asarray(data, dtype=np.float32), affine)
