@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from anonymi_bids.core.grid import Affine, apply_affine, voxel_sizes, voxel_volume_ml
 from anonymi_bids.core.mask import distance_mm, head_mask
-from anonymi_bids.deface.own import find_nasion, fit_brain
+from anonymi_bids.deface.own import Nasion, find_nasion, fit_brain
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.model import Image
 
@@ -114,6 +114,7 @@ def build_region(
     ears: bool,
     head: Mask | None = None,
     drawn: Mask | None = None,
+    nasion: Nasion | None = None,
 ) -> DefaceRegion:
     """Find the voxels of face and ears on the grid of an image.
 
@@ -130,6 +131,9 @@ def build_region(
         Remove the ears too.
     head : (I, J, K) bool ndarray, optional
         Own head against air, where it is known.
+    nasion : Nasion, optional
+        That of the session's reference: so that all images of a session are cut at one height,
+        those too that do not show the nose.
     drawn : (I, J, K) bool ndarray, optional
         Region drawn by hand: taken instead of all that is found here, but for what is protected.
 
@@ -140,7 +144,8 @@ def build_region(
     head = head_mask(image.data, image.affine) if head is None else head
     if drawn is not None:
         return _by_hand(image, head, drawn, atlas, atlas_to_image, brain_margin_mm)
-    nasion = find_nasion(head, image.affine, atlas_to_image, atlas.landmarks)
+    if nasion is None or not nasion.found:
+        nasion = find_nasion(head, image.affine, atlas_to_image, atlas.landmarks)
     own = fit_brain(image, atlas.brain, atlas_to_image)
     up = float((UPRIGHT[:3, :3] @ (0.0, nasion.forward, nasion.up))[2])
     whole = _Places(image.data.shape, image.affine, atlas, atlas_to_image)

@@ -12,6 +12,7 @@ from anonymi_bids.core.grid import Affine, resample, voxel_sizes
 from anonymi_bids.core.mask import distance_mm, head_mask
 from anonymi_bids.deface.mask import DefaceRegion, Mask, build_region
 from anonymi_bids.deface.newskin import new_skin
+from anonymi_bids.deface.own import Nasion
 from anonymi_bids.deface.refill import Plan
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.model import Image
@@ -28,6 +29,7 @@ def plan_surface(
     smooth_mm: float,
     seed: int,
     drawn: Mask | None = None,
+    nasion: Nasion | None = None,
 ) -> tuple[DefaceRegion, Plan]:
     """Plan a new face on the grid of an image.
 
@@ -47,7 +49,8 @@ def plan_surface(
     seed : int
         Draws the person of `newface`; the same for all images of a subject's session.
     drawn : (I, J, K) bool ndarray, optional
-        Region drawn by hand, as in `anonymi_bids.deface.mask.build_region`.
+    nasion : Nasion, optional
+        Both as in `anonymi_bids.deface.mask.build_region`.
 
     Returns
     -------
@@ -65,6 +68,7 @@ def plan_surface(
         ears=ears,
         head=head,
         drawn=drawn,
+        nasion=nasion,
     )
     skin = new_skin(
         head,

@@ -16,6 +16,7 @@ from anonymi_bids.io.images import open_scan, read_image, read_mask
 
 if TYPE_CHECKING:
     from anonymi_bids.deface.mask import DefaceRegion, Mask
+    from anonymi_bids.deface.own import Nasion
     from anonymi_bids.deface.refill import Plan
 
 
@@ -44,6 +45,7 @@ class MaskDeface(EvidenceStep):
             brain_margin_mm=self.inputs.brain_margin_mm,
             ears=self.inputs.ears,
             drawn=_drawn(evidence),
+            nasion=_nasion(evidence),
         )
         return _applied(region, evidence, folder, self.inputs.seed)
 
@@ -118,8 +120,16 @@ class SurfaceDeface(EvidenceStep):
             smooth_mm=self.inputs.blur_mm,
             seed=seed,
             drawn=_drawn(evidence),
+            nasion=_nasion(evidence),
         )
         return _applied(region, evidence, folder, self.inputs.seed, plan)
+
+
+def _nasion(evidence: dict[str, Any]) -> Nasion | None:
+    """Nasion of the session's reference, where the head was carried from there."""
+    from anonymi_bids.deface.own import Nasion
+
+    return Nasion(**evidence["nasion"]) if "nasion" in evidence else None
 
 
 def _drawn(evidence: dict[str, Any]) -> Mask | None:

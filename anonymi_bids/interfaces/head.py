@@ -162,12 +162,15 @@ class CarryRegion(EvidenceStep):
 
     def _carried(self, reference: Any, image: Any, fit: HeadFit) -> dict[str, Any]:
         from anonymi_bids.deface.carry import carry
+        from anonymi_bids.deface.own import nasion_of
         from anonymi_bids.head.atlas import load_atlas
 
-        seed = _ants_seed(self.inputs.seed)
-        carried = carry(reference, image, fit, load_atlas(), seed=seed)
+        seed, atlas = _ants_seed(self.inputs.seed), load_atlas()
+        carried = carry(reference, image, fit, atlas, seed=seed)
         if carried.accepted and carried.agreement >= self.inputs.min_agreement:
-            return _placed(fit, carried, carried.reference_to_image @ fit.atlas_to_image)
+            nasion = nasion_of(reference, fit.atlas_to_image, atlas.landmarks)
+            placed = _placed(fit, carried, carried.reference_to_image @ fit.atlas_to_image)
+            return placed | {"nasion": plain(nasion)}
         return self._on_its_own(image, carried, seed)
 
     def _on_its_own(self, image: Any, carried: Carry | None, seed: int) -> dict[str, Any]:
