@@ -26,6 +26,9 @@ REQUIRED_GATES: tuple[str, ...] = (
 )
 """A verdict is passed only with one passed finding for each of these gates (design §10)."""
 
+SURFACE_GATE = "surface_shown"
+"""Asked as well where a surface is to be released."""
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -46,6 +49,22 @@ class Image:
     def voxel_sizes(self) -> npt.NDArray[np.float64]:
         """Edge lengths of a voxel, (3,) mm."""
         return np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surface:
+    """A triangle mesh.
+
+    Attributes
+    ----------
+    vertices : (n, 3) float64 ndarray
+        mm of the scanner, RAS+.
+    triangles : (m, 3) int64 ndarray
+        Counter-clockwise seen from outside.
+    """
+
+    vertices: npt.NDArray[np.float64]
+    triangles: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +116,15 @@ class InputImage:
         Extension → absolute path of files that share the stem (``.bval``, ``.bvec``, ``.tsv`` …).
     entities : Entities
         Name under which it would be released (subject already pseudonymised where asked).
+    drawn_file : str or None
+        Absolute path of a region of face and ears drawn by hand, on the grid of the image.
     """
 
     source: str
     entities: Entities
     sidecar: Mapping[str, Any] = field(default_factory=dict)
     companions: Mapping[str, str] = field(default_factory=dict)
+    drawn_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +133,8 @@ class SessionPlan:
 
     ``source_subject`` and ``source_session`` are the labels of the input, the others those of the
     release. ``other_files`` are files that are not images: (absolute path, release path, fate,
-    reason).
+    reason). ``landmarks`` (name → scanner mm) and ``drawn_file`` (region of face and ears) were
+    given by hand for the reference of the session.
     """
 
     subject: str
@@ -120,6 +143,8 @@ class SessionPlan:
     source_session: str | None
     images: tuple[InputImage, ...]
     other_files: tuple[FileFate, ...] = ()
+    landmarks: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    drawn_file: str | None = None
 
     @property
     def name(self) -> str:

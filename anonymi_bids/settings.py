@@ -18,6 +18,7 @@ from anonymi_bids.errors import SettingsError
 METHODS = ("mask", "surface", "ml")
 SURFACE_STYLES = ("newface", "blur")
 AUDITS = ("quick", "full", "none")
+QCS = ("full", "slices", "none")
 
 
 def _check_range(option: str, value: float, low: float, high: float) -> None:
@@ -71,6 +72,12 @@ class DefaceSettings:
         Method `surface`: the face of a person who does not exist, or the own one low-passed.
     blur_mm : float
         Style `blur`: standard deviation of the low-pass.
+    surfaces : bool
+        Write the outer skin as a surface: of the released image beside it in ``derivatives/``, of
+        the original, with the atlas' skull, in ``private/surfaces``.
+    fiducials : bool
+        Write nasion and preauricular points of the *original* into the sidecar. They are three
+        points of the person's own face and ears.
     """
 
     method: str = "mask"
@@ -79,6 +86,8 @@ class DefaceSettings:
     ml_brain_margin_mm: float = 3.0
     surface_style: str = "newface"
     blur_mm: float = 16.0
+    surfaces: bool = False
+    fiducials: bool = False
 
     def __post_init__(self) -> None:
         _check_choice("deface.method", self.method, METHODS)
@@ -201,6 +210,32 @@ class MetadataSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ManualSettings:
+    """What a person gave by hand for hard cases; files, each with the digest it had.
+
+    Attributes
+    ----------
+    landmarks : str
+        Table of landmarks; empty for none.
+    landmarks_sha256 : str
+        Digest of its bytes; empty if not known yet.
+    face_masks : str
+        Folder of regions drawn by hand; empty for none.
+    face_masks_sha256 : str
+        Digest of the names and bytes of its files; empty if not known yet.
+    """
+
+    landmarks: str = ""
+    landmarks_sha256: str = ""
+    face_masks: str = ""
+    face_masks_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if any("\n" in path for path in (self.landmarks, self.face_masks)):
+            raise SettingsError("A path in [manual] holds a line break; rename the file.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All choices of a run.
 
@@ -213,25 +248,37 @@ class Settings:
     seed : int
         Everything random starts here: pseudonyms, date offsets, fill, simulated visits. It lies in
         ``private/`` only.
+    qc : {"full", "slices", "none"}
+        Private pages to look at: slices and renders of each image, with small volumes to turn
+        (``full``) or without.
     """
 
     policy: str = "open-sharing"
     recipient: str = "anyone (open sharing)"
     seed: int = 0
+    qc: str = "full"
     convert: ConvertSettings = field(default_factory=ConvertSettings)
     deface: DefaceSettings = field(default_factory=DefaceSettings)
     gates: GateSettings = field(default_factory=GateSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     metadata: MetadataSettings = field(default_factory=MetadataSettings)
+    manual: ManualSettings = field(default_factory=ManualSettings)
 
     def __post_init__(self) -> None:
+        _check_choice("qc", self.qc, QCS)
         if not 0 <= self.seed < 2**128:
             raise SettingsError("The seed must be a whole number from 0 to 2^128 - 1.")
 
     @property
     def digest(self) -> str:
-        """Hex digest of everything that decides what the release looks like."""
-        text = json.dumps(as_dict(self), sort_keys=True)
+        """Hex digest of everything that decides what the release looks like.
+
+        What was given by hand counts with the images it is for, so that a landmark of one subject
+        does not have all others done again.
+        """
+        plain = as_dict(self)
+        del plain["manual"]
+        text = json.dumps(plain, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -241,6 +288,7 @@ _PARTS = {
     "gates": GateSettings,
     "audit": AuditSettings,
     "metadata": MetadataSettings,
+    "manual": ManualSettings,
 }
 
 
@@ -263,7 +311,7 @@ def merge(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     for key, value in changes.items():
         if key in _PARTS:
             values[key] = _merge_part(key, getattr(settings, key), value)
-        elif key in ("policy", "recipient", "seed"):
+        elif key in ("policy", "recipient", "seed", "qc"):
             values[key] = _typed(key, value, getattr(settings, key))
         else:
             raise SettingsError(f"The settings file has an unknown key, {key!r}; remove it.")

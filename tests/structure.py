@@ -53,7 +53,7 @@ OWNERS: dict[str, frozenset[str]] = {
 }
 """Libraries that only some rooms may know."""
 
-CORE_LIBRARIES = frozenset({"numpy", "scipy"})
+CORE_LIBRARIES = frozenset({"numpy", "scipy", "edt"})
 CORE_FORBIDDEN = frozenset({"os", "pathlib", "shutil", "tempfile", "logging", "subprocess"})
 
 
@@ -143,7 +143,7 @@ def ownership(source: str, module: str) -> Iterator[str]:
 
 
 def core_is_pure(source: str, module: str) -> Iterator[str]:
-    """Core knows numpy and scipy, no files, no settings, no nipype."""
+    """Core knows numpy, scipy and edt, no files, no settings, no nipype."""
     if room_of(module) != "core":
         return
     for entry in imports_of(source, module):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from anonymi_bids.audit import judge
-from anonymi_bids.audit.participants import metadata_entry
+from anonymi_bids.audit import judge, learn, restored
+from anonymi_bids.audit.metadata import metadata_entry, traits_of
+from anonymi_bids.audit.open_ends import cannot_conclude, people_needed
+from anonymi_bids.audit.recipients import recipient_rows, traces_sentence
+from anonymi_bids.audit.traces import look_for_traces
 from anonymi_bids.audit.trials import (
+    Items,
     Outcome,
     attack_brains,
     attack_shape,
@@ -18,15 +22,21 @@ from anonymi_bids.audit.trials import (
     gather,
     people_annex,
 )
+from anonymi_bids.audit.union import union_rows
 from anonymi_bids.io.atomic import write_json
 from anonymi_bids.settings import Settings
 
 SCHEMA_VERSION = "1"
 EXPIRY_MONTHS = 24
 
+NOT_RESTORED = (
+    "A face restored before it is compared, and attackers who learnt from other de-identified "
+    f"heads (--audit full does this from {learn.FEWEST} people on)."
+)
+"""Where none of `restored.LEARNT` was tried."""
+
 NOT_TESTED = (
     "Photographs compared with scans, by people or by recognisers of faces.",
-    "A face completed by a learned model before it is compared.",
     "Brains compared across contrasts, with other databases, or by thickness and volumes.",
     "Voices, physiological recordings, questionnaires, and anything else that is not in the "
     "release.",
@@ -48,6 +58,9 @@ def run_audit(
     released: Sequence[Mapping[str, Any]],
     withheld: Mapping[str, int],
     participants: Sequence[Mapping[str, Any]] = (),
+    population: Sequence[Mapping[str, Any]] = (),
+    release: Path | None = None,
+    originals: Sequence[str] = (),
     annex: Path | None = None,
 ) -> dict[str, Any]:
     """Attack a release.
@@ -59,11 +72,17 @@ def run_audit(
     settings : Settings
     released : sequence of mapping
         One for each released image: ``subject``, ``session``, ``suffix``; ``method`` and
-        ``overruled`` (gate → reason) where there is such.
+        ``overruled`` (gate → reason) and ``by_hand`` (what a person gave) where there is such.
     withheld : mapping of str to int
         Reason → number of images.
     participants : sequence of mapping
         Rows of the release's ``participants.tsv``.
+    population : sequence of mapping
+        How many people outside look alike (`metadata.metadata_entry`).
+    release : Path, optional
+        ``OUTPUT/release``: sidecars are compared, and all files searched for identifiers.
+    originals : sequence of str
+        Labels of the input that were replaced.
     annex : Path, optional
         Where to write what was found about each person. It identifies people: ``private/`` only.
 
@@ -74,33 +93,17 @@ def run_audit(
     """
     rng = np.random.default_rng([settings.seed % 2**63, 11])
     items, damaged = gather(features_dir)
-    outcomes: list[Outcome] = []
-    attacks: list[dict[str, Any]] = []
-    linkage = _no_linkage("No person has two scans of one contrast that could be compared.")
-    choice = settings.audit
-    if choice.audit != "none" and features_dir.is_dir():
-        for name, limit in (("face_shape", choice.max_upper95), ("head_shape", None)):
-            shape = attack_shape(name, items, rng, features_dir)
-            if shape is not None:
-                outcomes.append(shape)
-                attacks.append(
-                    judge.attack_entry(
-                        shape, limit=limit, control_limit=choice.min_positive_control_face
-                    )
-                )
-        brains = attack_brains(items, rng, features_dir)
-        if brains is not None:
-            outcomes.append(brains)
-            attacks.append(
-                judge.attack_entry(
-                    brains, limit=None, control_limit=choice.min_positive_control_brain
-                )
-            )
-            linkage = _linkage(attacks[-1], doubles(items, brains, features_dir))
-    elif choice.audit == "none":
-        linkage = _no_linkage("The settings asked for no audit.")
+    outcomes, attacks, linkage = _tried(items, rng, features_dir, settings)
     if annex is not None:
         write_json(annex, people_annex(outcomes))
+    unions = union_rows(
+        outcomes,
+        traits_of(participants),
+        rng,
+        limits={entry["name"]: entry["threshold"] for entry in attacks},
+        control_limit=settings.audit.min_positive_control_face,
+    )
+    traces = look_for_traces(release, originals) if release is not None else []
     return {
         "version": SCHEMA_VERSION,
         "policy": settings.policy,
@@ -108,12 +111,59 @@ def run_audit(
         "seed": "recorded in private/settings.toml",
         "participants": _participants(released, outcomes, items),
         "attacks": attacks,
+        "union": unions,
         "linkage": linkage,
-        "metadata": metadata_entry(participants),
+        "metadata": metadata_entry(participants, release, population),
+        "traces": traces,
         "withheld": _withheld(withheld, len(damaged)),
-        "verdict": _verdict(attacks, settings),
+        "verdict": _verdict([*attacks, *unions], traces, settings),
         "methods": _methods(settings, released),
     }
+
+
+def _tried(
+    items: Items, rng: np.random.Generator, features_dir: Path, settings: Settings
+) -> tuple[list[Outcome], list[dict[str, Any]], dict[str, Any]]:
+    """Try every attack that the settings ask for; outcomes, entries of the report, linkage."""
+    choice = settings.audit
+    outcomes: list[Outcome] = []
+    attacks: list[dict[str, Any]] = []
+
+    def note(outcome: Outcome, limit: float | None, control: float) -> None:
+        outcomes.append(outcome)
+        attacks.append(judge.attack_entry(outcome, limit=limit, control_limit=control))
+
+    if choice.audit == "none":
+        return outcomes, attacks, _no_linkage("The settings asked for no audit.")
+    linkage = _no_linkage("No person has two scans of one contrast that could be compared.")
+    if not features_dir.is_dir():
+        return outcomes, attacks, linkage
+    face = choice.min_positive_control_face
+    for name, limit in (("face_shape", choice.max_upper95), ("head_shape", None)):
+        shape = attack_shape(name, items, rng, features_dir)
+        if shape is not None:
+            note(shape, limit, face)
+    for found in _restored(items, settings) if choice.audit == "full" else ():
+        from_rest = found.name in restored.FROM_REST
+        note(found, None if from_rest else choice.max_upper95, face)
+    brains = attack_brains(items, rng, features_dir)
+    if brains is not None:
+        note(brains, None, choice.min_positive_control_brain)
+        linkage = _linkage(attacks[-1], doubles(items, brains, features_dir))
+    return outcomes, attacks, linkage
+
+
+def _restored(items: Items, settings: Settings) -> Iterator[Outcome]:
+    """Try the attacks that restore a face or learn, as far as the people at hand allow."""
+    from anonymi_bids.head.atlas import load_atlas
+
+    rng = np.random.default_rng([settings.seed % 2**63, 13])
+    cohort = restored.gather_cohort(items, rng, load_atlas(), settings.deface.blur_mm)
+    if cohort is None:
+        return
+    blurred = settings.deface.method == "surface" and settings.deface.surface_style == "blur"
+    for name in restored.possible(cohort, blurred=blurred):
+        yield restored.attack_restored(name, cohort, rng)
 
 
 def _participants(
@@ -180,21 +230,30 @@ def _withheld(withheld: Mapping[str, int], damaged: int) -> dict[str, Any]:
     }
 
 
-def _verdict(attacks: Sequence[Mapping[str, Any]], settings: Settings) -> dict[str, Any]:
+def _verdict(
+    attacks: Sequence[Mapping[str, Any]],
+    traces: Sequence[Mapping[str, Any]],
+    settings: Settings,
+) -> dict[str, Any]:
     judged = [entry for entry in attacks if entry["threshold"] is not None]
-    result = judge.overall(attacks)
+    left = traces_sentence(traces)
+    result = judge.DOES_NOT if left else judge.overall(attacks)
+    learnt = any(entry["name"] in restored.LEARNT for entry in attacks)
     if settings.audit.audit == "none":
         reasons = ["No attack was run, because the settings asked for none."]
     elif not judged:
         reasons = ["No face could be attacked: nobody has a usable face and a second visit."]
     else:
-        reasons = [str(entry["reason"]) for entry in judged]
+        reasons = list(dict.fromkeys(str(entry["reason"]) for entry in judged))
     return {
         "result": result,
         "recipient": settings.recipient,
-        "reasons": reasons,
+        "reasons": [left, *reasons] if left else reasons,
+        "recipients": recipient_rows(judged, traces, own_limit=settings.audit.max_upper95),
+        "cannot_conclude": cannot_conclude([entry for entry in attacks if "title" in entry]),
+        "people_needed": people_needed(judged),
         "lower_bound": True,
-        "not_tested": list(NOT_TESTED),
+        "not_tested": [*([] if learnt else [NOT_RESTORED]), *NOT_TESTED],
         "expires_after_months": EXPIRY_MONTHS,
         "would_change": list(WOULD_CHANGE),
     }
@@ -205,6 +264,7 @@ def _methods(settings: Settings, released: Sequence[Mapping[str, Any]]) -> dict[
 
     methods = sorted({str(entry.get("method") or settings.deface.method) for entry in released})
     overruled = sum(1 for entry in released if entry.get("overruled"))
+    guided = sum(1 for entry in released if entry.get("by_hand"))
     contrasts: dict[str, int] = {}
     for entry in released:
         suffix = str(entry.get("suffix", "unknown"))
@@ -217,4 +277,5 @@ def _methods(settings: Settings, released: Sequence[Mapping[str, Any]]) -> dict[
         "ears": settings.deface.ears,
         "images_by_contrast": dict(sorted(contrasts.items())),
         "overruled_by_a_person": overruled,
+        "guided_by_a_person": guided,
     }

@@ -35,7 +35,7 @@ def depth_row(name: str) -> Describe:
     """
 
     def describe(features: Features) -> Row:
-        return np.concatenate([_without_plane(view).ravel() for view in features[name]])
+        return np.concatenate([without_plane(view).ravel() for view in features[name]])
 
     return describe
 
@@ -56,17 +56,49 @@ SHAPE_SCORES: dict[str, Callable[[str], Describe]] = {"depth": depth_row, "slope
 """Ways to compare surfaces; the attack takes the one that is strongest on the originals."""
 
 
-def _without_plane(view: npt.NDArray[np.floating]) -> Row:
-    values = view.astype(np.float32)
+def without_plane(view: npt.NDArray[np.floating]) -> Row:
+    """Take offset and tilt out of a view; NaN stays NaN, and all is NaN where little is seen.
+
+    Parameters
+    ----------
+    view : (rows, columns) ndarray
+        mm.
+
+    Returns
+    -------
+    (rows, columns) float32 ndarray
+    """
+    rows, columns = view.shape
+    return without_planes(view.reshape(1, -1), np.indices((rows, columns)).reshape(2, -1)).reshape(
+        rows, columns
+    )
+
+
+def without_planes(
+    views: npt.NDArray[np.floating], pixels: npt.NDArray[np.integer]
+) -> npt.NDArray[np.float32]:
+    """Take offset and tilt out of many views at once, from some of their pixels.
+
+    Parameters
+    ----------
+    views : (n, p) ndarray
+        mm; NaN for misses.
+    pixels : (2, p) int ndarray
+        Row and column of each pixel.
+
+    Returns
+    -------
+    (n, p) float32 ndarray
+        All NaN where a view shows fewer than ten pixels.
+    """
+    values = views.astype(np.float32)
     seen = np.isfinite(values)
-    if seen.sum() < 10:
-        return np.full(values.shape, np.nan, dtype=np.float32)
-    rows, columns = np.indices(values.shape, dtype=np.float32)
-    terms = np.stack([np.ones_like(rows), rows / 40 - 1, columns / 40 - 1], axis=-1)
+    terms = np.stack([np.ones(pixels.shape[1]), *(pixels / 40 - 1)], axis=-1)
     # Normal equations: three unknowns and thousands of pixels.
-    inside = terms * seen[..., None]
-    moments = np.einsum("ijk,ijl->kl", inside, inside, dtype=np.float64)
-    right = np.einsum("ijk,ij->k", inside, np.where(seen, values, 0), dtype=np.float64)
-    fitted = np.linalg.lstsq(moments, right, rcond=None)[0].astype(np.float32)
-    flat = np.clip(values - terms @ fitted, -3 * CLIP_MM, 3 * CLIP_MM)
+    products = (terms[:, :, None] * terms[:, None, :]).reshape(-1, 9)
+    moments = (seen @ products).reshape(-1, 3, 3)
+    right = np.where(seen, values, 0) @ terms
+    fitted = np.einsum("nij,nj->ni", np.linalg.pinv(moments, hermitian=True), right)
+    flat = np.clip(values - fitted @ terms.T, -3 * CLIP_MM, 3 * CLIP_MM)
+    flat[seen.sum(axis=1) < 10] = np.nan
     return np.asarray(flat, dtype=np.float32)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from anonymi_bids.head.atlas import Atlas
 
 Affine = npt.NDArray[np.float64]
+Extent = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
 AZIMUTHS = (-35.0, 0.0, 35.0)
 SPACING_MM = 2.0
@@ -31,6 +32,13 @@ _BELOW_CHIN_MM = 12.0
 _ABOVE_BROW_MM = 36.0
 _FACE_MARGIN_PIXELS = 3
 _FAR_MM, _NEAR_MM = -20.0, 170.0
+
+REST_SPACING_MM = 4.0
+_REST = (
+    (view_direction(0, 90), ((-92.0, 92.0), (-120.0, 80.0), (0.0, 170.0))),
+    (view_direction(180), ((-92.0, 92.0), (-40.0, 160.0), (-20.0, 170.0))),
+)
+"""From above and from behind: direction and extent (`depth_map`)."""
 
 
 def rigid_part(matrix: Affine, centre: npt.ArrayLike) -> Affine:
@@ -76,26 +84,62 @@ def face_maps(
         ``head`` (3, rows, columns): azimuth −35°, 0°, 35°, 2 mm pixels from the forehead to below
         the chin, mm towards the viewer; NaN for misses. ``depth``, the same in the face only, NaN
         elsewhere. ``skin_gap`` (1,): median distance of the surface from the brain on the
-        forehead, mm; NaN if nothing was met there.
+        forehead, mm; NaN if nothing was met there. ``rest`` (2, rows, columns): from above and
+        from behind, 4 mm pixels; for attacks that complete a face from the rest of the head.
     """
     head_to_image = head_frame(atlas, atlas_to_image)
     share = skin_share(image)
-    extent = _extent(atlas)
-    views = np.stack(
-        [
-            depth_map(share, image.affine, head_to_image, view_direction(side), SPACING_MM, extent)
-            for side in AZIMUTHS
-        ]
-    )
+    views, rest = head_views(share, image.affine, head_to_image, atlas)
     gap = _skin_gap(share, image.affine, atlas, atlas_to_image, head_to_image)
     return {
         "head": views.astype(np.float16),
         "depth": np.where(face_pixels(atlas), views, np.nan).astype(np.float16),
         "skin_gap": np.array([gap], dtype=np.float16),
+        "rest": rest.astype(np.float16),
     }
 
 
-def _extent(atlas: Atlas) -> tuple[tuple[float, float], tuple[float, float], tuple[float, float]]:
+def head_views(
+    share: npt.NDArray[np.floating], affine: Affine, head_to_image: Affine, atlas: Atlas
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """See a surface from the front and both sides, and from above and behind.
+
+    Parameters
+    ----------
+    share : (I, J, K) ndarray
+        Share of each voxel inside the head.
+    affine : (4, 4) ndarray
+    head_to_image : (4, 4) ndarray
+        Rigid head frame → mm of the image.
+    atlas : Atlas
+
+    Returns
+    -------
+    head, rest : (3, rows, columns) and (2, rows, columns) float32 ndarray
+        As in `face_maps`.
+    """
+    views = [
+        depth_map(share, affine, head_to_image, direction, spacing, extent)
+        for direction, spacing, extent in view_grids(atlas)
+    ]
+    return np.stack(views[: len(AZIMUTHS)]), np.stack(views[len(AZIMUTHS) :])
+
+
+def view_grids(atlas: Atlas) -> list[tuple[npt.NDArray[np.float64], float, Extent]]:
+    """Give direction, pixel size and extent of each view: the face's three, the rest's two."""
+    front = [(view_direction(side), SPACING_MM, _extent(atlas)) for side in AZIMUTHS]
+    return front + [(direction, REST_SPACING_MM, extent) for direction, extent in _REST]
+
+
+def view_shapes(atlas: Atlas) -> list[tuple[int, int]]:
+    """Rows and columns of each view."""
+    return [
+        (round((high - low) / spacing), round((right - left) / spacing))
+        for _, spacing, ((left, right), (low, high), _) in view_grids(atlas)
+    ]
+
+
+def _extent(atlas: Atlas) -> Extent:
     low = float(atlas.landmarks["chin"][2]) - _BELOW_CHIN_MM
     high = float(atlas.landmarks["brow"][2]) + _ABOVE_BROW_MM
     return (-_HALF_WIDTH_MM, _HALF_WIDTH_MM), (low, high), (_FAR_MM, _NEAR_MM)

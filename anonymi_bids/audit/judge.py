@@ -20,6 +20,12 @@ TITLES = {
     "face_shape": "Face recognised by its shape",
     "head_shape": "Head recognised by all that is left of it",
     "brain_linkage": "Brain linked with another scan",
+    "head_refilled": "Head recognised after an average face was put in",
+    "face_from_model": "Face completed from the rest by a model of heads",
+    "face_from_others": "Face completed from the rest, learnt on the others",
+    "face_regressed": "Face predicted from what stands in its place",
+    "face_informed": "Face recognised in a measure learnt on the others",
+    "face_deblurred": "Face recognised after the smoothing was undone",
 }
 
 SCORES = {
@@ -28,6 +34,12 @@ SCORES = {
     "brain": "correlation of brains",
     "brain_high": "correlation of brains, fine structure only",
     "brain_edges": "correlation of the brains' edges",
+    "head_refilled": "depth of the surface seen from five sides",
+    "face_from_model": "depth of the face, the most probable one by the shape model",
+    "face_from_others": "depth of the face, by ridge regression on other people",
+    "face_regressed": "depth of the face, by ridge regression on other people",
+    "face_informed": "directions in which faces and what stands in their place vary together",
+    "face_deblurred": "depth of the face, low-pass undone",
 }
 
 
@@ -161,18 +173,39 @@ def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float)
     return entry | {"result": result, "reason": reason}
 
 
+_FROM_REST = (
+    "The rest of the head stays, whatever is done to the face; only a change of forehead, temples "
+    "and vault too would cure it"
+)
+
+_ACCESS = {
+    "brain_linkage": (
+        "linked with another scan of the same brain",
+        "The brain itself must stay as it is, so no defacing cures this",
+    ),
+    "head_shape": (
+        "recognised by size and shape of forehead, temples and neck, which stay",
+        "It needs a scan of the whole head, whose holder could use the brain as well, and no "
+        "defacing cures it",
+    ),
+    "head_refilled": (
+        "recognised by what stays of the head, an average face in the gap",
+        "It needs a scan of the whole head, whose holder could use the brain as well, and no "
+        "defacing cures it",
+    ),
+    "face_from_model": (
+        "recognised by a face worked out from the rest of the head with a model of heads",
+        _FROM_REST,
+    ),
+    "face_from_others": (
+        "recognised by a face worked out from the rest of the head as learnt on the others",
+        _FROM_REST,
+    ),
+}
+
+
 def _access_reason(name: str, after: Rate, control_passed: bool) -> str:
-    what, why = {
-        "brain_linkage": (
-            "linked with another scan of the same brain",
-            "The brain itself must stay as it is, so no defacing cures this",
-        ),
-        "head_shape": (
-            "recognised by size and shape of forehead, temples and neck, which stay",
-            "It needs a scan of the whole head, whose holder could use the brain as well, and no "
-            "defacing cures it",
-        ),
-    }[name]
+    what, why = _ACCESS[name]
     found = f"{after.hits} of {_people(after.n)} were {what}"
     if not control_passed:
         found += ", by an attack that was not shown to be strong on the originals"

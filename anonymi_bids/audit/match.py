@@ -17,6 +17,9 @@ BINS = np.linspace(-1, 1, 101)
 BLOCK_BYTES = 128_000_000
 _KEPT_IMPOSTORS = 200_000
 
+MATRIX_PEOPLE = 3000
+"""Up to so many people all scores are kept, so that parts of the gallery can be searched."""
+
 
 @dataclass(frozen=True, slots=True)
 class Matches:
@@ -38,6 +41,8 @@ class Matches:
         Scores of different people, thinned out evenly.
     histogram : (2, 100) ndarray
         Counts of same-person and different-person scores over `BINS`.
+    scores : (n, n) float32 ndarray or None
+        Of released person i and known person j; None for more than `MATRIX_PEOPLE`.
     """
 
     own: Array
@@ -48,6 +53,7 @@ class Matches:
     first: npt.NDArray[np.int64]
     impostors: Array
     histogram: Array
+    scores: npt.NDArray[np.float32] | None = None
 
     @property
     def hits(self) -> npt.NDArray[np.float64]:
@@ -84,10 +90,13 @@ def compare(
     best, first = np.full(n, -np.inf), np.zeros(n, dtype=np.int64)
     kept, counts = [], np.zeros(len(BINS) - 1)
     stride = max(1, n * n // _KEPT_IMPOSTORS)
+    matrix = np.empty((n, n), dtype=np.float32) if n <= MATRIX_PEOPLE else None
     for start, stop in _people_blocks(duel, probes):
         scores = _people_scores(duel, probes, gallery, usable, start, stop)
         rows = np.arange(start, stop)
         scores[rows - start, rows] = own[rows]
+        if matrix is not None:
+            matrix[rows] = scores
         others = np.ones(scores.shape, dtype=bool)
         others[rows - start, rows] = False
         above = (scores > own[None, :]) & others
@@ -112,6 +121,7 @@ def compare(
         first=first,
         impostors=np.concatenate(kept) if kept else np.zeros(0),
         histogram=np.stack([mates, counts]).astype(np.float64),
+        scores=matrix,
     )
 
 

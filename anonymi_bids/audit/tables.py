@@ -69,6 +69,34 @@ def marketer(sizes: Sequence[int], population_sizes: Sequence[int]) -> float:
     return float((release / population).sum() / release.sum())
 
 
+def table_risk(sizes: Sequence[int], population_sizes: Sequence[int]) -> dict[str, float]:
+    """Give all three views of a table's risk.
+
+    Parameters
+    ----------
+    sizes, population_sizes : sequence of int
+        People of each class in the release and in the population; the latter are never smaller.
+
+    Returns
+    -------
+    dict of float
+        ``prosecutor_max``, ``prosecutor_mean``: the target is known to be in the release.
+        ``journalist_max``, ``journalist_mean``: known to be in the population only. ``marketer``:
+        share of the whole release that is matched rightly.
+    """
+    if any(inside > outside for inside, outside in zip(sizes, population_sizes, strict=True)):
+        raise ValueError("A class of the population cannot be smaller than that of the release.")
+    found = prosecutor(sizes)
+    highest, mean = journalist(population_sizes)
+    return {
+        "prosecutor_max": found.maximum,
+        "prosecutor_mean": found.mean,
+        "journalist_max": highest,
+        "journalist_mean": mean,
+        "marketer": marketer(sizes, population_sizes),
+    }
+
+
 def uniqueness(p: float, population: float) -> float:
     """Probability that a record of frequency `p` is alone (doi:10.1038/s41467-019-10933-3)."""
     return math.exp((population - 1) * math.log1p(-p))

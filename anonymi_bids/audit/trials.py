@@ -187,11 +187,11 @@ def _attack(
         duel=after,
         before=found_before,
         after=found_after,
-        rate_before=_rate(found_before.hits),
-        rate_after=_rate(found_after.hits),
-        rate_back=_rate(found_after.hits_back),
-        shuffled=_shuffled(found_after, rng),
-        wrong_region=_rate(air.hits),
+        rate_before=people_rate(found_before.hits),
+        rate_after=people_rate(found_after.hits),
+        rate_back=people_rate(found_after.hits_back),
+        shuffled=shuffle_names(found_after, rng),
+        wrong_region=people_rate(air.hits),
         not_acquired=counts,
     )
 
@@ -217,12 +217,12 @@ def _separation(found: Matches) -> float:
     return scores.auc(own, found.impostors)
 
 
-def _rate(hits: npt.NDArray[np.float64]) -> Rate:
+def people_rate(hits: npt.NDArray[np.float64]) -> Rate:
     """Rate by person; ties broken by lot, the sum rounded to whole people."""
     return rate(int(np.floor(hits.sum() + 0.5)), len(hits))
 
 
-def _shuffled(found: Matches, rng: np.random.Generator) -> Control:
+def shuffle_names(found: Matches, rng: np.random.Generator) -> Control:
     """Shuffle the names of the released images and count the hits that are left."""
     n = len(found.first)
     drawn = np.array([float((found.first == rng.permutation(n)).sum()) for _ in range(ROUNDS)])

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from anonymi_bids.bids.entities import parse_path
+from anonymi_bids.bids.entities import DERIVATIVES, parse_path
 from anonymi_bids.bids.evidence import all_evidence
 from anonymi_bids.bids.outcomes import write_inventory
 from anonymi_bids.bids.plan import DatasetPlan
@@ -33,7 +33,14 @@ from anonymi_bids.model import FileFate, SessionPlan
 
 PIECES = Path("private") / "pieces"
 BIDS_VERSION = "1.10.0"
-DATASET_FILES = ("README", "dataset_description.json", "participants.json", "participants.tsv")
+DERIVED = f"{DERIVATIVES}/dataset_description.json"
+DATASET_FILES = (
+    "README",
+    "dataset_description.json",
+    DERIVED,
+    "participants.json",
+    "participants.tsv",
+)
 
 README = """# De-identified head scans
 
@@ -197,6 +204,8 @@ def assemble(output: Path, *, needles: Iterable[str] = ()) -> tuple[FileFate, ..
     while pieces != (found := _pieces(output)):
         pieces = found
         files = _dataset_files(pieces) if pieces else {}
+        if files and any((output / RELEASE / DERIVATIVES).glob("sub-*")):
+            files[DERIVED] = as_json(_description("Surfaces of the skin", "derivative"))
         for name, text in files.items():
             release_table(text, name, clear_text(name, text, needles), output)
         for name in DATASET_FILES:
@@ -217,26 +226,29 @@ def _pieces(output: Path) -> dict[str, dict[str, str]]:
 
 def _dataset_files(pieces: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Texts of the files of the dataset as a whole, by name."""
-    from anonymi_bids import __version__
-
     columns = sorted({name for row in pieces.values() for name in row})
     columns = [c for c in columns if any(row.get(c, "n/a") != "n/a" for row in pieces.values())]
     rows = [{"participant_id": name, **row} for name, row in sorted(pieces.items())]
     files = {
         "README": README,
-        "dataset_description.json": as_json(
-            {
-                "BIDSVersion": BIDS_VERSION,
-                "DatasetType": "raw",
-                "GeneratedBy": [{"Name": "anonymi-bids", "Version": __version__}],
-                "Name": "De-identified head scans",
-            }
-        ),
+        "dataset_description.json": as_json(_description("De-identified head scans", "raw")),
         "participants.tsv": format_tsv(("participant_id", *columns), rows),
     }
     if columns:
         files["participants.json"] = as_json(participants_json(columns))
     return files
+
+
+def _description(name: str, kind: str) -> dict[str, Any]:
+    from anonymi_bids import __version__
+
+    made_by = [{"Name": "anonymi-bids", "Version": __version__}]
+    return {
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": kind,
+        "GeneratedBy": made_by,
+        "Name": name,
+    }
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ DATATYPES = ("anat", "func", "dwi", "fmap", "perf", "pet")
 """Folders whose images are de-identified; all other datatypes are withheld."""
 
 MASK_SUFFIX = "defacemask"
+DERIVATIVES = "derivatives/anonymi-bids"
 
 _PAIR = re.compile(r"([a-zA-Z]+)-([0-9a-zA-Z+]+)")
 _DATE = re.compile(
@@ -205,6 +206,35 @@ def defacemask_entities(entities: Entities) -> Entities | None:
         entities, suffix=MASK_SUFFIX, extension=".nii.gz", others=tuple(others)
     )
     return None if name_fault(mask) else mask
+
+
+def surface_path(image: Entities, what: str = "scalp") -> str:
+    """Path of a surface drawn from an image, below the dataset's root.
+
+    Parameters
+    ----------
+    image : Entities
+    what : {"scalp", "outerskull"}
+
+    Returns
+    -------
+    str
+        ``derivatives/anonymi-bids/sub-…/[ses-…/]anat/…_mod-<suffix>_<what>.surf.gii``. BIDS has
+        no names for surfaces yet; a raw dataset may hold whatever derivatives there are.
+    """
+    named = dataclasses.replace(
+        image,
+        suffix=what,
+        extension=".surf.gii",
+        others=(*image.others, ("mod", image.suffix)),
+    )
+    return f"{DERIVATIVES}/{named.path}"
+
+
+def surface_of(main: str) -> str | None:
+    """Path of the surface that may be released with an image, from the image's path."""
+    entities = parse_path(main)
+    return None if entities is None else surface_path(entities)
 
 
 def relabel(entities: Entities, subject: str, session: str | None) -> Entities:

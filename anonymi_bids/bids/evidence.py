@@ -10,6 +10,7 @@ from typing import Any
 
 from anonymi_bids.io.atomic import write_json
 from anonymi_bids.io.images import sha256_of
+from anonymi_bids.model import Verdict
 
 FOLDER = Path("private") / "evidence"
 
@@ -77,3 +78,20 @@ def holds(output: Path, evidence: Evidence) -> bool:
         (release / name).is_file() and sha256_of(release / name) == digest
         for name, digest in evidence.files.items()
     )
+
+
+def verdict_record(verdict: Verdict) -> dict[str, Any]:
+    """Put a verdict as it is recorded."""
+    return {
+        "overruled": dict(verdict.overruled),
+        "findings": [
+            {
+                "gate": finding.gate,
+                "status": finding.status,
+                "figure": finding.figure,
+                "limit": finding.limit,
+                "sentence": finding.sentence,
+            }
+            for finding in verdict.findings
+        ],
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from anonymi_bids.bids.entities import looks_like_date, name_fault, parse_path
@@ -27,7 +27,10 @@ _EARLIER_CODES = {
 }
 """Codes of the input that stay true after this project's own cleaning, and are kept."""
 
+LANDMARKS = "AnatomicalLandmarkCoordinates"
+
 _HANDLED = (
+    LANDMARKS,
     "B0FieldIdentifier",
     "B0FieldSource",
     "DeidentificationMethod",
@@ -51,6 +54,7 @@ def clean_sidecar(
     seed: int,
     done: str = "mask",
     rename: Callable[[str], str | None] | None = None,
+    landmarks: Mapping[str, Sequence[float]] | None = None,
 ) -> dict[str, Any]:
     """Keep what is physics and within range; drop, map or replace all else.
 
@@ -67,6 +71,9 @@ def clean_sidecar(
         What was done to the voxels; stated in ``DeidentificationMethod``.
     rename : callable, optional
         Gives the release path of an image of the input by its path in the dataset, or None.
+    landmarks : mapping of str to (3,) sequence of float, optional
+        ``NAS``, ``LPA``, ``RPA`` in voxels of the image, first voxel 0, where the policy lets them
+        out. Those of the input are never taken over.
 
     Returns
     -------
@@ -90,6 +97,8 @@ def clean_sidecar(
     if intended:
         cleaned["IntendedFor"] = intended
     cleaned = drop_contradictions(cleaned, entities)
+    if landmarks:
+        cleaned[LANDMARKS] = {name: [float(v) for v in landmarks[name]] for name in landmarks}
     cleaned["DeidentificationMethod"] = _methods(done)
     cleaned["DeidentificationMethodCodeSequence"] = _codes(sidecar, done)
     return cleaned

@@ -19,19 +19,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from anonymi_bids.bids.entities import name_fault, parse_path
+from anonymi_bids.bids.entities import DERIVATIVES, name_fault, parse_path, surface_of
 from anonymi_bids.bids.evidence import (
     all_evidence,
     evidence_path,
     holds,
     read_evidence,
+    verdict_record,
     write_evidence,
 )
 from anonymi_bids.errors import ReleaseRefused
 from anonymi_bids.io.atomic import as_json, space_errors, write_text
 from anonymi_bids.io.canary import TableClearance
 from anonymi_bids.io.images import sha256_of
-from anonymi_bids.model import REQUIRED_GATES, Verdict
+from anonymi_bids.model import REQUIRED_GATES, SURFACE_GATE, Verdict
 
 RELEASE = "release"
 INCOMING = Path("private") / "incoming"
@@ -39,7 +40,7 @@ INCOMING = Path("private") / "incoming"
 
 _SAFE = re.compile(r"[A-Za-z0-9+_-][A-Za-z0-9+_.-]*(?:/[A-Za-z0-9+_-][A-Za-z0-9+_.-]*)*")
 _TABLES = re.compile(
-    r"dataset_description\.json|README(?:\.md)?|participants\.(?:tsv|json)"
+    rf"dataset_description\.json|{DERIVATIVES}/dataset_description\.json|README(?:\.md)?|participants\.(?:tsv|json)"
     r"|sub-[0-9a-zA-Z+]+/(?:sub-[0-9a-zA-Z+]+_sessions\.tsv"
     r"|(?:ses-[0-9a-zA-Z+]+/)?sub-[0-9a-zA-Z+]+(?:_ses-[0-9a-zA-Z+]+)?_scans\.tsv)"
 )
@@ -105,7 +106,7 @@ def release(
     _check_not_taken(image.main, digests, output)
     record = {
         **evidence,
-        "verdict": _verdict_record(verdict),
+        "verdict": verdict_record(verdict),
         "intended_for": _intended_for(image),
     }
     with space_errors("the evidence and the release"):
@@ -248,7 +249,7 @@ def withdraw(output: Path, main: str) -> tuple[str, ...]:
             target.unlink()
             removed.append(name)
     evidence_path(output, main).unlink(missing_ok=True)
-    if subject is not None:
+    if subject is not None or main.startswith(DERIVATIVES):
         _remove_empty_folders(output, subject)
     return tuple(sorted(removed))
 
@@ -283,14 +284,14 @@ def sweep(
                 removed += withdraw(output, evidence.main)
     known = {name for evidence in all_evidence(output, subject) for name in evidence.files}
     root = output / RELEASE
-    start = root if subject is None else root / f"sub-{subject}"
-    for folder, _, names in os.walk(start):
-        for name in sorted(names):
-            path = Path(folder) / name
-            relative = path.relative_to(root).as_posix()
-            if relative not in known:
-                path.unlink()
-                removed.append(relative)
+    for start in _places(root, subject):
+        for folder, _, names in os.walk(start):
+            for name in sorted(names):
+                path = Path(folder) / name
+                relative = path.relative_to(root).as_posix()
+                if relative not in known:
+                    path.unlink()
+                    removed.append(relative)
     _remove_empty_folders(output, subject)
     return tuple(sorted(set(removed)))
 
@@ -300,7 +301,11 @@ def _check_verdict(image: StagedImage, verdict: Verdict) -> None:
     gates = {finding.gate for finding in verdict.findings}
     if verdict.image != image.main:
         raise ReleaseRefused("The verdict speaks of another image; this one stays out.")
-    if not verdict.passed or not gates >= set(REQUIRED_GATES):
+    required = {
+        *REQUIRED_GATES,
+        *([SURFACE_GATE] if surface_of(image.main) in image.files else ()),
+    }
+    if not verdict.passed or not gates >= required:
         raise ReleaseRefused("An image was to enter the release without a passed verdict.")
     if any(not reason.strip() for reason in verdict.overruled.values()):
         raise ReleaseRefused("A gate was overruled without a reason; the image stays out.")
@@ -311,7 +316,7 @@ def _check_names(image: StagedImage) -> None:
     if image.main not in image.files:
         raise ReleaseRefused("The staged files lack the image itself; nothing is released.")
     top = image.main.split("/", 1)[0]
-    for name in image.files:
+    for name in set(image.files) - {surface_of(image.main)}:  # it lies among the derivatives
         entities = parse_path(name) if _SAFE.fullmatch(name) else None
         if entities is None or name.split("/", 1)[0] != top or name_fault(entities):
             raise ReleaseRefused(
@@ -344,22 +349,6 @@ def _check_not_taken(main: str, digests: Mapping[str, str], output: Path) -> Non
                 )
 
 
-def _verdict_record(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "overruled": dict(verdict.overruled),
-        "findings": [
-            {
-                "gate": finding.gate,
-                "status": finding.status,
-                "figure": finding.figure,
-                "limit": finding.limit,
-                "sentence": finding.sentence,
-            }
-            for finding in verdict.findings
-        ],
-    }
-
-
 def _write_over(text: str, output: Path, name: str) -> None:
     """Replace a text file of the release by way of a folder that no other process uses."""
     waiting = output / INCOMING
@@ -388,7 +377,14 @@ def _move(staged: Path, output: Path, name: str) -> None:
 def _remove_empty_folders(output: Path, subject: str | None) -> None:
     """Remove folders without files below ``release/`` or one subject's part of it."""
     root = output / RELEASE
-    start = root if subject is None else root / f"sub-{subject}"
-    for folder, _, _ in os.walk(start, topdown=False):
-        if Path(folder) != root and not os.listdir(folder):
-            os.rmdir(folder)
+    for start in _places(root, subject):
+        for folder, _, _ in os.walk(start, topdown=False):
+            if Path(folder) != root and not os.listdir(folder):
+                os.rmdir(folder)
+
+
+def _places(root: Path, subject: str | None) -> tuple[Path, ...]:
+    """Folders below ``release/`` that hold one subject's files, or all files."""
+    if subject is None:
+        return (root,)
+    return root / f"sub-{subject}", root / DERIVATIVES / f"sub-{subject}"

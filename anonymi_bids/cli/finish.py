@@ -29,6 +29,7 @@ def finish(plan: Plan, places: Places, settings: Settings, args: argparse.Namesp
     from anonymi_bids.bids.dataset import assemble, finish_subject
     from anonymi_bids.bids.outcomes import write_outcome, write_plan_outcomes
     from anonymi_bids.bids.writer import sweep
+    from anonymi_bids.report.qc import write_index, write_subject_page
 
     complete = True
     is_dicom = plan.build is not None
@@ -52,6 +53,8 @@ def finish(plan: Plan, places: Places, settings: Settings, args: argparse.Namesp
         )
         if late:
             write_outcome(places.output, f"sub-{subject}_tables", late)
+        write_subject_page(places.private, subject, planned=planned if whole else None)
+    write_index(places.private)
     if is_dicom:
         _write_dicom_fates(plan, places)
     else:

@@ -25,7 +25,9 @@ def run_group(places: Places, settings: Settings, args: argparse.Namespace) -> b
     from anonymi_bids.bids.dataset import assemble
     from anonymi_bids.bids.writer import sweep
     from anonymi_bids.graphs.group import init_group_wf
+    from anonymi_bids.report.qc import write_index
 
+    write_index(places.private)
     sweep(places.output)
     assemble(places.output)
     folder = Path(tempfile.mkdtemp(prefix="group-", dir=places.work))

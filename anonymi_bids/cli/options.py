@@ -16,6 +16,8 @@ from anonymi_bids.io.atomic import write_text
 from anonymi_bids.settings import Settings, as_dict, merge
 
 POLICIES = ("open-sharing", "controlled-access", "eeg-source")
+GIVEN_BY_HAND = {"landmarks": "--landmarks", "face_masks": "--face-masks"}
+"""Settings that name files given by hand → the option."""
 
 
 def settings_from(args: argparse.Namespace, private: Path) -> Settings:
@@ -32,18 +34,53 @@ def settings_from(args: argparse.Namespace, private: Path) -> Settings:
     for name, option in NOT_YET.items():
         if getattr(args, name):
             raise UsageError(f"The option {option} is not built in this version; leave it out.")
+    if args.regions == "head":
+        raise UsageError(
+            "The vault's skin cannot be changed in this version (--regions head): no gate can "
+            "tell yet whether it is gone; leave the option out."
+        )
     settings = Settings()
     has_seed = False
     if args.policy is not None:
         changes = read_policy(args.policy)
         has_seed = "seed" in changes
-        settings = merge(settings, changes)
+        settings = _from_folder_of(args.policy, merge(settings, changes))
     changes = _from_command_line(args)
     has_seed = has_seed or "seed" in changes
     settings = merge(settings, changes)
     if not has_seed:
         settings = merge(settings, {"seed": earlier_seed(private) or secrets.randbits(127) + 1})
-    return settings
+    return _with_digests(settings)
+
+
+def _from_folder_of(policy: str, settings: Settings) -> Settings:
+    """Take paths in a settings file as relative to its folder."""
+    folder = Path(policy).resolve().parent
+    paths = {
+        name: os.fspath(folder / getattr(settings.manual, name))
+        for name in GIVEN_BY_HAND
+        if getattr(settings.manual, name)
+    }
+    return merge(settings, {"manual": paths})
+
+
+def _with_digests(settings: Settings) -> Settings:
+    """Record what the files given by hand hold; refuse one that is not what was recorded."""
+    digests = {}
+    for name, option in GIVEN_BY_HAND.items():
+        path = getattr(settings.manual, name)
+        if not path:
+            continue
+        from anonymi_bids.bids.byhand import digest_of
+
+        digests[f"{name}_sha256"] = digest_of(Path(path), option)
+        recorded = getattr(settings.manual, f"{name}_sha256")
+        if recorded not in ("", digests[f"{name}_sha256"]):
+            raise SettingsError(
+                f"What the settings file names for {option} has changed since they were recorded; "
+                f"restore it, or give {option} anew."
+            )
+    return merge(settings, {"manual": digests})
 
 
 def read_policy(name: str) -> dict[str, Any]:
@@ -70,11 +107,18 @@ def _from_command_line(args: argparse.Namespace) -> dict[str, Any]:
     if args.seed is not None:
         changes["seed"] = args.seed
     deface = {"method": args.method, "surface_style": args.surface_style}
+    deface["surfaces"] = True if args.surfaces else None
     deface = {name: value for name, value in deface.items() if value is not None}
     if deface:
         changes["deface"] = deface
+    given = {name: getattr(args, name) for name in GIVEN_BY_HAND if getattr(args, name)}
+    if given:
+        changes["manual"] = {name: os.path.abspath(path) for name, path in given.items()}
+        changes["manual"] |= {f"{name}_sha256": "" for name in given}
     if args.audit is not None:
         changes["audit"] = {"audit": args.audit}
+    if args.qc is not None:
+        changes["qc"] = args.qc
     if args.pseudonyms:
         changes["convert"] = {"pseudonyms": True}
     return changes

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from anonymi_bids import __version__
-from anonymi_bids.settings import SURFACE_STYLES
+from anonymi_bids.settings import QCS, SURFACE_STYLES
 
 LEVELS = ("participant", "group")
 
@@ -106,10 +106,30 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         help="method surface: another person's face (newface, default) or the own, blurred",
     )
     group.add_argument(
+        "--surfaces",
+        action="store_true",
+        help="write the released skin as a mesh too (GIFTI), the original's in private/",
+    )
+    group.add_argument(
         "--policy",
         metavar="NAME|TOML",
         default=None,
         help="open-sharing (default), controlled-access, eeg-source, or a settings file",
+    )
+    group.add_argument(
+        "--regions",
+        choices=("face", "head"),
+        help="face and ears (default); head: the vault's skin too (later)",
+    )
+    group.add_argument(
+        "--landmarks",
+        metavar="TSV",
+        help="landmarks by hand: subject, session, name, x, y, z in mm of the reference",
+    )
+    group.add_argument(
+        "--face-masks",
+        metavar="DIR",
+        help="regions drawn by hand: sub-X[_ses-Y][_...]_desc-face_mask.nii.gz",
     )
     group.add_argument(
         "--seed", type=int, metavar="N", help="start of everything random; kept in private/ only"
@@ -118,6 +138,9 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         "--pseudonyms", action="store_true", help="give BIDS subjects new labels too"
     )
     group.add_argument("--audit", choices=("quick", "full", "none"), help="how hard to attack")
+    group.add_argument(
+        "--qc", choices=QCS, help="private pages to look at: with volumes to turn (full, default)"
+    )
     group.add_argument("--gallery", metavar="DIR", help="second dataset to link against (later)")
     group.add_argument("--photos", metavar="DIR", help="photographs to attack with (later)")
     group.add_argument("--dicom-out", action="store_true", help="give DICOM back too (later)")

@@ -58,7 +58,7 @@ def run_participants(
     entries = (_todo(session, places, settings, overrules) for session in plan.sessions)
     todo = [entry for entry in entries if entry.images]
     clean = True
-    n_steps = sum(1 + 7 * len(entry.images) for entry in todo)
+    n_steps = sum(1 + 8 * len(entry.images) for entry in todo)
     steps = Steps(n_steps, "participants")
     with steps.shown():
         for number, chunk in enumerate(_chunks(todo, SESSIONS_PER_PROCESS * max(1, args.nprocs))):
@@ -69,14 +69,24 @@ def run_participants(
     return finish(plan, places, settings, args) and clean
 
 
-def input_digest(image: InputImage, overruled: Mapping[str, str]) -> str:
-    """Digest of an image and all that goes with it: what an outcome is an outcome of."""
+def input_digest(
+    image: InputImage, overruled: Mapping[str, str], session: SessionPlan | None = None
+) -> str:
+    """Digest of an image and all that goes with it: what an outcome is an outcome of.
+
+    What was given by hand, for the image or for the reference of its session, goes with it.
+    """
     digest = hashlib.sha256(sha256_of(image.source).encode())
     described = {"sidecar": plain(image.sidecar), "entities": plain(image.entities)}
     described["overruled"] = dict(overruled)
     digest.update(json.dumps(described, sort_keys=True, default=str).encode())
     for extension, path in sorted(image.companions.items()):
         digest.update(f"{extension}:{sha256_of(path)}".encode())
+    if session is not None and session.landmarks:
+        digest.update(json.dumps(plain(session.landmarks), sort_keys=True).encode())
+    drawn = image.drawn_file or (None if session is None else session.drawn_file)
+    if drawn:
+        digest.update(f"drawn:{bool(image.drawn_file)}:{sha256_of(drawn)}".encode())
     return digest.hexdigest()
 
 
@@ -123,7 +133,7 @@ def _todo(
 
     images = []
     for image in session.images:
-        digest = input_digest(image, overrules.get(image.entities.path, {}))
+        digest = input_digest(image, overrules.get(image.entities.path, {}), session)
         outcome = read_outcome(places.private, image.entities.path)
         same = (
             outcome is not None

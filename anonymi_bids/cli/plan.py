@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anonymi_bids.cli.byhand import ByHand, attach, labels_of, read_by_hand, say_by_hand
 from anonymi_bids.cli.places import Places
 from anonymi_bids.cli.progress import say
-from anonymi_bids.errors import InputError, SettingsError
+from anonymi_bids.errors import InputError, SettingsError, UsageError
 from anonymi_bids.model import FileFate, SessionPlan
 from anonymi_bids.settings import Settings, merge
 
@@ -32,10 +33,13 @@ class Checked:
         What is in a BIDS dataset.
     dicom : DicomPlan or None
         What is in a DICOM tree, told from headers.
+    hand : ByHand
+        Landmarks and regions given by hand.
     """
 
     dataset: DatasetPlan | None = None
     dicom: DicomPlan | None = None
+    hand: ByHand = field(default_factory=ByHand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,9 @@ def check_input(places: Places, args: argparse.Namespace, settings: Settings) ->
     InputError, SettingsError
     """
     if is_bids(places.input, trusted=args.skip_bids_validation):
-        return Checked(dataset=_index(places.input, args, settings))
+        dataset = _index(places.input, args, settings)
+        hand = read_by_hand(settings, labels_of(places.input))
+        return Checked(dataset=_attached(dataset, hand, args), hand=hand)
     from anonymi_bids.dicom.plan import plan_dicom
 
     dicom = plan_dicom(
@@ -111,7 +117,20 @@ def check_input(places: Places, args: argparse.Namespace, settings: Settings) ->
         mapping_file=_mapping(places, args),
         participant_labels=tuple(args.participant_label) if args.participant_label else None,
     )
-    return Checked(dicom=dicom)
+    if settings.manual.face_masks:
+        raise UsageError(
+            "A region drawn by hand lies on the grid of a NIfTI image, which DICOM has not; "
+            "convert to BIDS first, or leave --face-masks out."
+        )
+    labels = {
+        subject.label: tuple(session.session for session in subject.sessions)
+        for subject in dicom.subjects
+    }
+    return Checked(dicom=dicom, hand=read_by_hand(settings, labels))
+
+
+def _attached(dataset: DatasetPlan, hand: ByHand, args: argparse.Namespace) -> DatasetPlan:
+    return attach(dataset, hand, whole=args.bids_filter_file is None)
 
 
 def _index(root: Path, args: argparse.Namespace, settings: Settings) -> DatasetPlan:
@@ -181,6 +200,7 @@ def make_plan(
         dataset = _index_converted(scratch / "bids", build, args, settings)
     else:
         dataset = _index(places.input, args, settings)
+    dataset = _attached(dataset, checked.hand, args)
     for session in dataset.sessions:
         found = needles.setdefault(session.subject, set())
         kept = (session.subject, f"sub-{session.subject}")
@@ -246,6 +266,8 @@ def _show_dicom(plan: DicomPlan) -> None:
 
 def _show_dataset(dataset: DatasetPlan, settings: Settings) -> None:
     for session in dataset.sessions:
+        for line in say_by_hand(session):
+            say(line)
         for image in session.images:
             say(
                 f"{image.entities.path} → {settings.deface.method}, clean metadata, check, release"

@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from anonymi_bids.core.grid import Affine, apply_affine, voxel_sizes, voxel_volume_ml
 from anonymi_bids.core.mask import distance_mm, head_mask
-from anonymi_bids.deface.own import find_nasion, fit_brain
+from anonymi_bids.deface.own import Nasion, find_nasion, fit_brain
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.model import Image
 
@@ -113,6 +113,8 @@ def build_region(
     brain_margin_mm: float,
     ears: bool,
     head: Mask | None = None,
+    drawn: Mask | None = None,
+    nasion: Nasion | None = None,
 ) -> DefaceRegion:
     """Find the voxels of face and ears on the grid of an image.
 
@@ -129,13 +131,21 @@ def build_region(
         Remove the ears too.
     head : (I, J, K) bool ndarray, optional
         Own head against air, where it is known.
+    nasion : Nasion, optional
+        That of the session's reference: so that all images of a session are cut at one height,
+        those too that do not show the nose.
+    drawn : (I, J, K) bool ndarray, optional
+        Region drawn by hand: taken instead of all that is found here, but for what is protected.
 
     Returns
     -------
     DefaceRegion
     """
     head = head_mask(image.data, image.affine) if head is None else head
-    nasion = find_nasion(head, image.affine, atlas_to_image, atlas.landmarks)
+    if drawn is not None:
+        return _by_hand(image, head, drawn, atlas, atlas_to_image, brain_margin_mm)
+    if nasion is None or not nasion.found:
+        nasion = find_nasion(head, image.affine, atlas_to_image, atlas.landmarks)
     own = fit_brain(image, atlas.brain, atlas_to_image)
     up = float((UPRIGHT[:3, :3] @ (0.0, nasion.forward, nasion.up))[2])
     whole = _Places(image.data.shape, image.affine, atlas, atlas_to_image)
@@ -170,6 +180,32 @@ def build_region(
     kept_everywhere[box] = protected
     air = far_air(head, image.affine) & ~removed & np.isfinite(image.data)
     return DefaceRegion(removed, kept_everywhere, air, figures)
+
+
+def _by_hand(
+    image: Image,
+    head: Mask,
+    drawn: Mask,
+    atlas: Atlas,
+    atlas_to_image: Affine,
+    brain_margin_mm: float,
+) -> DefaceRegion:
+    """Region drawn by hand, without brain and CSF and their margin."""
+    own = fit_brain(image, atlas.brain, atlas_to_image)
+    places = _Places(image.data.shape, image.affine, atlas, atlas_to_image)
+    i, j, k = head.shape
+    whole = (slice(0, i), slice(0, j), slice(0, k))
+    depth = _depth(head, whole, image.affine)
+    protected = (places.bring_far(own.distance) < brain_margin_mm) & (depth >= SKIN_BY_BRAIN_MM)
+    removed = drawn & ~protected
+    air = far_air(head, image.affine) & ~removed & np.isfinite(image.data)
+    unit = voxel_volume_ml(image.affine)
+    figures = {
+        "removed_ml": round(int(np.count_nonzero(removed)) * unit, 3),
+        "drawn_ml": round(int(np.count_nonzero(drawn)) * unit, 3),
+        "brain_seen": round(own.seen, 4),
+    }
+    return DefaceRegion(removed, protected, air, figures)
 
 
 class _Places:

@@ -40,6 +40,8 @@ REACH_MM = 12.0
 FADE_MM = 25.0
 STEP = 3
 """The border's offset: averaged over `REACH_MM` on every third voxel, fading over `FADE_MM`."""
+LEAST_VAULT = 0.25
+"""Where the field of view shows less of the vault, the head stays where the atlas lays it."""
 FIT_ROUNDS = 12
 FIT_POINTS = 1500
 MODEL_POINTS = ("nasion", "lpa", "rpa")
@@ -198,7 +200,11 @@ def _placed(
     mean_vault = apply_affine(start, model.mean[vault].astype(float))
     placed = apply_affine(similarity(vertices[vault], mean_vault), vertices)
     skin = apply_affine(work, np.argwhere((own < 0) & (own > -1.2 * WORK_MM)))
-    placed = _on_vault(placed, vault, skin)
+    # A vertex beyond the field of view has no skin to lie on: it would draw the head to its cut.
+    ijk = apply_affine(np.linalg.inv(work).astype(np.float64), placed[vault])
+    seen = ((ijk > -0.5) & (ijk < np.array(own.shape) - 0.5)).all(axis=1)
+    if np.mean(seen) >= LEAST_VAULT:
+        placed = _on_vault(placed, vault[seen], skin)
     closed = model.close(placed)
     shape = (own.shape[0], own.shape[1], own.shape[2])
     return signed_distance(voxelise(closed, model.closed, work, shape) > 0.5)

@@ -11,13 +11,14 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from anonymi_bids.core.grid import Affine, apply_affine
-from anonymi_bids.core.mask import distance_mm, is_ct
+from anonymi_bids.core.mask import distance_mm, head_mask, is_ct
 from anonymi_bids.model import Image
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 MAX_NASION_SHIFT_MM = 18.0
+NASION_VOXEL_MM = 2.0
 MIDLINE_MM = (-6.0, -3.0, 0.0, 3.0, 6.0)
 
 OUTWARD_MM = 14
@@ -93,6 +94,28 @@ def find_nasion(
     forward = float(front[search][at]) - float(nasion[1])
     found = dent[at] > 2.0 and abs(up) <= MAX_NASION_SHIFT_MM and 0 < at < len(dent) - 1
     return Nasion(up, forward, True) if found else Nasion(0.0, 0.0, False)
+
+
+def nasion_of(image: Image, atlas_to_image: Affine, landmarks: Mapping[str, Floats]) -> Nasion:
+    """Find the root of the nose on the session's reference, for images that do not show it.
+
+    Parameters
+    ----------
+    image : Image
+        3-D, any contrast; looked at with voxels of up to `NASION_VOXEL_MM`.
+    atlas_to_image : (4, 4) ndarray
+    landmarks : mapping
+        Of the atlas.
+
+    Returns
+    -------
+    Nasion
+        In atlas mm, so that it holds for every image to which the head was carried.
+    """
+    steps = np.maximum(1, np.floor(NASION_VOXEL_MM / image.voxel_sizes)).astype(int)
+    data = image.data[:: steps[0], :: steps[1], :: steps[2]]
+    affine = image.affine @ np.diag([*steps.astype(float), 1.0])
+    return find_nasion(head_mask(data, affine), affine, atlas_to_image, landmarks)
 
 
 def _profile(head: Mask, to_voxel: Affine, z: Floats) -> Floats:

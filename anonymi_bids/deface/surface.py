@@ -10,8 +10,9 @@ import numpy as np
 
 from anonymi_bids.core.grid import Affine, resample, voxel_sizes
 from anonymi_bids.core.mask import distance_mm, head_mask
-from anonymi_bids.deface.mask import DefaceRegion, build_region
+from anonymi_bids.deface.mask import DefaceRegion, Mask, build_region
 from anonymi_bids.deface.newskin import new_skin
+from anonymi_bids.deface.own import Nasion
 from anonymi_bids.deface.refill import Plan
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.model import Image
@@ -27,6 +28,8 @@ def plan_surface(
     style: str,
     smooth_mm: float,
     seed: int,
+    drawn: Mask | None = None,
+    nasion: Nasion | None = None,
 ) -> tuple[DefaceRegion, Plan]:
     """Plan a new face on the grid of an image.
 
@@ -45,6 +48,9 @@ def plan_surface(
         Cut-off of `blur`.
     seed : int
         Draws the person of `newface`; the same for all images of a subject's session.
+    drawn : (I, J, K) bool ndarray, optional
+    nasion : Nasion, optional
+        Both as in `anonymi_bids.deface.mask.build_region`.
 
     Returns
     -------
@@ -55,7 +61,14 @@ def plan_surface(
     """
     head = head_mask(image.data, image.affine)
     region = build_region(
-        image, atlas, atlas_to_image, brain_margin_mm=brain_margin_mm, ears=ears, head=head
+        image,
+        atlas,
+        atlas_to_image,
+        brain_margin_mm=brain_margin_mm,
+        ears=ears,
+        head=head,
+        drawn=drawn,
+        nasion=nasion,
     )
     skin = new_skin(
         head,

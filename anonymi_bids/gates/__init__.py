@@ -9,7 +9,7 @@ import importlib
 
 from anonymi_bids.errors import AnonymiError
 from anonymi_bids.gates.context import GateContext
-from anonymi_bids.model import REQUIRED_GATES, Finding
+from anonymi_bids.model import REQUIRED_GATES, SURFACE_GATE, Finding
 
 __all__ = ["GateContext", "run_gates"]
 
@@ -24,9 +24,10 @@ def run_gates(ctx: GateContext) -> tuple[Finding, ...]:
     Returns
     -------
     tuple of Finding
-        One for each of `REQUIRED_GATES`, in their order.
+        One for each of `REQUIRED_GATES`, in their order, and one on the surface if there is one.
     """
-    return tuple(_run(name, ctx) for name in REQUIRED_GATES)
+    names = (*REQUIRED_GATES, *([SURFACE_GATE] if ctx.surface_file is not None else ()))
+    return tuple(_run(name, ctx) for name in names)
 
 
 def _run(name: str, ctx: GateContext) -> Finding:

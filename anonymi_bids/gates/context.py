@@ -56,6 +56,8 @@ class GateContext:
         Keys that a cleaned sidecar may have.
     given_atlas : Atlas, optional
         The shipped atlas if left out.
+    surface_file : Path, optional
+        Surface that is to be released with the image.
     """
 
     before_file: Path
@@ -72,6 +74,7 @@ class GateContext:
     rebuilt: bool = False
     allowed_keys: frozenset[str] | None = None
     given_atlas: Atlas | None = field(default=None, repr=False)
+    surface_file: Path | None = None
 
     @cached_property
     def atlas(self) -> Atlas:

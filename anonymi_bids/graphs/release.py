@@ -7,6 +7,8 @@ import json
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
+from anonymi_bids.interfaces.geometry import HeadGeometry
+from anonymi_bids.interfaces.qc import MakeQc
 from anonymi_bids.interfaces.release import (
     CleanMetadata,
     ExtractFeatures,
@@ -19,7 +21,7 @@ from anonymi_bids.settings import Settings, as_dict
 def init_release_wf(
     *, settings: Settings, output_dir: str, name: str = "release_wf"
 ) -> pe.Workflow:
-    """Clean the metadata, ask every gate, keep features for the audit, then admit or withhold.
+    """Draw surfaces, clean, ask every gate, keep features and pictures, then admit or withhold.
 
     Inputs
     ------
@@ -32,8 +34,17 @@ def init_release_wf(
         With ``findings``; the image lies in ``release/`` only if all of them passed.
     """
     inputnode = pe.Node(niu.IdentityInterface(["evidence_file"]), name="inputnode")
+    head_geometry = pe.Node(
+        HeadGeometry(surfaces=settings.deface.surfaces, fiducials=settings.deface.fiducials),
+        name="head_geometry",
+        mem_gb=1.5,
+    )
     clean_metadata = pe.Node(
-        CleanMetadata(seed=str(settings.seed), method=settings.deface.method),
+        CleanMetadata(
+            seed=str(settings.seed),
+            method=settings.deface.method,
+            fiducials=settings.deface.fiducials,
+        ),
         name="clean_metadata",
     )
     run_gates = pe.Node(
@@ -41,6 +52,7 @@ def init_release_wf(
             gates_json=json.dumps(as_dict(settings)["gates"], sort_keys=True),
             ears=settings.deface.ears,
             rebuilt=settings.deface.method == "surface",
+            fiducials=settings.deface.fiducials,
         ),
         name="run_gates",
         mem_gb=2,
@@ -53,6 +65,8 @@ def init_release_wf(
         name="extract_features",
         mem_gb=1.5,
     )
+    # So do the pictures: an image that is withheld needs a look most.
+    make_qc = pe.Node(MakeQc(qc=settings.qc, output_dir=output_dir), name="make_qc", mem_gb=1.5)
     release_image = pe.Node(
         ReleaseImage(
             output_dir=output_dir,
@@ -66,10 +80,12 @@ def init_release_wf(
     evidence = [("evidence_file", "evidence_file")]
     workflow.connect(
         [
-            (inputnode, clean_metadata, evidence),
+            (inputnode, head_geometry, evidence),
+            (head_geometry, clean_metadata, evidence),
             (clean_metadata, run_gates, evidence),
             (run_gates, extract_features, evidence),
-            (extract_features, release_image, evidence),
+            (extract_features, make_qc, evidence),
+            (make_qc, release_image, evidence),
             (release_image, outputnode, evidence),
         ]
     )

@@ -98,7 +98,7 @@ def find_head(image: Image, atlas: Atlas, *, seed: int = 0) -> HeadFit:
     stripped = polish(probe, stripped_target, inverse(guess.atlas_to_image))
     without_skull = stripped.score > guess.score + STRIPPED_LEAD
     start = stripped if without_skull else guess
-    matrix, metric = _refine(prepared, atlas, start.atlas_to_image, seed, brain_only=without_skull)
+    matrix, metric = refine(prepared, atlas, start.atlas_to_image, seed, brain_only=without_skull)
     stretches, angle = take_apart(matrix)[1:]
     figures = {
         "score": guess.score,
@@ -151,7 +151,7 @@ def _best_guess(probe: Probe, atlas: Atlas) -> tuple[Guess, Target]:
     return best, target
 
 
-def _refine(
+def refine(
     prepared: Prepared, atlas: Atlas, start: Affine, seed: int, *, brain_only: bool
 ) -> tuple[Affine, float]:
     """Affine registration from coarse to fine; keeps the start where that does not help."""

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from anonymi_bids.model import Entities
+from anonymi_bids.errors import ImageError
+from anonymi_bids.io.images import open_scan
+from anonymi_bids.model import Entities, InputImage
 
 Candidate = tuple[Entities, Mapping[str, Any], tuple[int, ...], tuple[float, ...]]
 """Name, sidecar, shape and voxel sizes (mm) of an image."""
@@ -29,6 +31,30 @@ def choose_reference(candidates: Sequence[Candidate]) -> int:
         larger field of view; the first of equals.
     """
     return min(range(len(candidates)), key=lambda index: (*_rank(candidates[index]), index))
+
+
+def describe(image: InputImage) -> Candidate:
+    """Read from an image's header what `choose_reference` asks for.
+
+    Raises
+    ------
+    UnreadableImage, UnusableAffine
+    """
+    scan = open_scan(image.source)
+    sizes = np.sqrt((scan.affine[:3, :3] ** 2).sum(axis=0))
+    return image.entities, image.sidecar, scan.shape, tuple(float(size) for size in sizes)
+
+
+def first_reference(images: Sequence[InputImage]) -> InputImage | None:
+    """Choose the image of a session that is tried first; None if none can be read."""
+    readable, candidates = [], []
+    for image in images:
+        try:
+            candidates.append(describe(image))
+        except ImageError:
+            continue
+        readable.append(image)
+    return readable[choose_reference(candidates)] if candidates else None
 
 
 def _rank(candidate: Candidate) -> tuple[float, ...]:

@@ -53,12 +53,22 @@ class RunAudit(SimpleInterface):
             released=released_images(output / "private"),
             withheld=withheld_reasons(output / "private"),
             participants=read_tsv(table).rows if table.is_file() else (),
+            population=_rows(output / "private" / "population.tsv"),
+            release=output / "release",
+            originals=[row["original"] for row in _rows(output / "private" / "key.tsv")],
             annex=output / "private" / "audit-people.json",
         )
         target = Path(runtime.cwd) / "audit.json"
         write_json(target, audit)
         self._results["audit_file"] = os.fspath(target)
         return runtime
+
+
+def _rows(path: Path) -> Any:
+    """Rows of a table that need not be there."""
+    from anonymi_bids.io.tsv import read_tsv
+
+    return read_tsv(path).rows if path.is_file() else ()
 
 
 class WriteReportInputSpec(BaseInterfaceInputSpec):

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anonymi_bids.core.grid import same_grid
 from anonymi_bids.core.pseudonym import seed_for
+from anonymi_bids.errors import UnreadableImage
 from anonymi_bids.interfaces.base import EvidenceInputSpec, EvidenceStep, traits
-from anonymi_bids.io.images import read_image
+from anonymi_bids.io.images import open_scan, read_image, read_mask
 
 if TYPE_CHECKING:
-    from anonymi_bids.deface.mask import DefaceRegion
+    from anonymi_bids.deface.mask import DefaceRegion, Mask
+    from anonymi_bids.deface.own import Nasion
     from anonymi_bids.deface.refill import Plan
 
 
@@ -41,6 +44,8 @@ class MaskDeface(EvidenceStep):
             np.asarray(evidence["atlas_to_image"], float),
             brain_margin_mm=self.inputs.brain_margin_mm,
             ears=self.inputs.ears,
+            drawn=_drawn(evidence),
+            nasion=_nasion(evidence),
         )
         return _applied(region, evidence, folder, self.inputs.seed)
 
@@ -114,8 +119,35 @@ class SurfaceDeface(EvidenceStep):
             style=self.inputs.style,
             smooth_mm=self.inputs.blur_mm,
             seed=seed,
+            drawn=_drawn(evidence),
+            nasion=_nasion(evidence),
         )
         return _applied(region, evidence, folder, self.inputs.seed, plan)
+
+
+def _nasion(evidence: dict[str, Any]) -> Nasion | None:
+    """Nasion of the session's reference, where the head was carried from there."""
+    from anonymi_bids.deface.own import Nasion
+
+    return Nasion(**evidence["nasion"]) if "nasion" in evidence else None
+
+
+def _drawn(evidence: dict[str, Any]) -> Mask | None:
+    """Read the region that was drawn by hand for an image, if there is one.
+
+    Raises
+    ------
+    UnreadableImage
+        If it is not on the image's grid (checked before the run, so it was changed since).
+    """
+    if not evidence.get("drawn_file"):
+        return None
+    mask, image = open_scan(evidence["drawn_file"]), open_scan(evidence["source"])
+    if not same_grid(mask.shape, mask.affine, image.shape, image.affine, tolerance_mm=0.01):
+        raise UnreadableImage(
+            "The region drawn by hand does not lie on the grid of the image; draw it on the image."
+        )
+    return read_mask(mask.path)
 
 
 def _applied(

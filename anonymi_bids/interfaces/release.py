@@ -30,12 +30,24 @@ from anonymi_bids.settings import GateSettings
 IMAGE_KEYS = ("source", "entities", "sidecar", "companions")
 """Fields of `InputImage` among the evidence."""
 
+KEPT = (
+    "input_digest",
+    "fit",
+    "carry",
+    "atlas_to_image",
+    "region",
+    "by_hand",
+    "geometry",
+)
+"""What of the graph's evidence goes into the image's record."""
+
 
 class CleanMetadataInputSpec(EvidenceInputSpec):
     """Inputs of `CleanMetadata`."""
 
     seed = traits.Str(mandatory=True, desc="seed of the run")
     method = traits.Str(mandatory=True, desc="what was done to the voxels")
+    fiducials = traits.Bool(False, usedefault=True, desc="let landmarks of the original out")
 
 
 class CleanMetadata(EvidenceStep):
@@ -56,6 +68,7 @@ class CleanMetadata(EvidenceStep):
             seed=int(self.inputs.seed),
             rename=renames.get,
             done=self.inputs.method,
+            landmarks=evidence.get("landmarks") if self.inputs.fiducials else None,
         )
         files = stage_sidecar(cleaned, image.entities, folder)
         companions, faults = stage_companions(
@@ -76,6 +89,7 @@ class RunGatesInputSpec(EvidenceInputSpec):
     gates_json = traits.Str(mandatory=True, desc="limits of the gates")
     ears = traits.Bool(mandatory=True, desc="whether ears were to be removed")
     rebuilt = traits.Bool(mandatory=True, desc="whether a new face was to be put there")
+    fiducials = traits.Bool(False, usedefault=True, desc="whether landmarks may be released")
 
 
 class RunGates(EvidenceStep):
@@ -85,10 +99,11 @@ class RunGates(EvidenceStep):
 
     def work(self, evidence: dict[str, Any], folder: Path) -> dict[str, Any]:
         """Add the findings."""
-        from anonymi_bids.bids.sidecar import ALLOWED_KEYS
+        from anonymi_bids.bids.sidecar import ALLOWED_KEYS, LANDMARKS
         from anonymi_bids.gates import run_gates
         from anonymi_bids.gates.context import GateContext
 
+        allowed = ALLOWED_KEYS if self.inputs.fiducials else ALLOWED_KEYS - {LANDMARKS}
         context = GateContext(
             before_file=Path(evidence["source"]),
             after_file=Path(evidence["after_file"]),
@@ -102,7 +117,8 @@ class RunGates(EvidenceStep):
             settings=GateSettings(**json.loads(self.inputs.gates_json)),
             ears=self.inputs.ears,
             rebuilt=self.inputs.rebuilt,
-            allowed_keys=frozenset(ALLOWED_KEYS),
+            allowed_keys=frozenset(allowed),
+            surface_file=Path(evidence["surface_file"]) if "surface_file" in evidence else None,
         )
         return {"findings": [plain(found) for found in run_gates(context)]}
 
@@ -178,6 +194,7 @@ class ReleaseImage(EvidenceStep):
             "suffix": entities.suffix,
             "method": self.inputs.method,
             "overruled": evidence.get("overruled", {}),
+            "by_hand": evidence.get("by_hand", []),
             "input_digest": evidence["input_digest"],
             "settings_digest": self.inputs.settings_digest,
             "reasons": self._admit_or_withhold(evidence, output),
@@ -200,11 +217,7 @@ class ReleaseImage(EvidenceStep):
             _record_withheld(output, evidence, reasons)
             return reasons
         staged = _stage(evidence, output)
-        record: dict[str, Any] = {
-            key: evidence[key]
-            for key in ("input_digest", "fit", "carry", "atlas_to_image", "region")
-            if key in evidence
-        }
+        record: dict[str, Any] = {key: evidence[key] for key in KEPT if key in evidence}
         record["settings_digest"] = self.inputs.settings_digest
         writer.release(staged, verdict, output, record)
         shutil.rmtree(writer.incoming_folder(output, evidence["image"]))
@@ -225,7 +238,7 @@ def _forget_features(output: Path, stem: str) -> None:
 def _record_withheld(output: Path, evidence: Mapping[str, Any], reasons: list[str]) -> None:
     """Keep the gates' figures of a withheld image too: they tell what it would take."""
     target = output / "private" / "withheld" / f"{evidence['image']}.json"
-    kept = ("image", "fit", "carry", "atlas_to_image", "region", "findings")
+    kept = ("image", "fit", "carry", "atlas_to_image", "region", "by_hand", "findings")
     write_json(
         target, {key: evidence[key] for key in kept if key in evidence} | {"reasons": reasons}
     )
@@ -234,7 +247,7 @@ def _record_withheld(output: Path, evidence: Mapping[str, Any], reasons: list[st
 def _stage(evidence: Mapping[str, Any], output: Path) -> Any:
     """Copy all files of one image beside ``release/``, where moving them is atomic."""
     from anonymi_bids.bids import writer
-    from anonymi_bids.bids.entities import defacemask_entities
+    from anonymi_bids.bids.entities import defacemask_entities, surface_path
 
     entities = entities_from(evidence["entities"])
     main = evidence["image"]
@@ -247,8 +260,14 @@ def _stage(evidence: Mapping[str, Any], output: Path) -> Any:
         kept = output / "private" / "masks" / f"{entities.stem}_defacemask.nii.gz"
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(evidence["mask_file"], kept)
+    if "surface_file" in evidence:
+        wanted[surface_path(entities)] = evidence["surface_file"]
     staged = {}
     with space_errors("the files of an image"):
+        for name, source in evidence.get("private_surfaces", {}).items():
+            kept = output / "private" / "surfaces" / name
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, kept)
         for number, (name, source) in enumerate(sorted(wanted.items())):
             staged[name] = folder / f"{number:02d}-{Path(name).name}"
             shutil.copyfile(source, staged[name])

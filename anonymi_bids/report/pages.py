@@ -10,7 +10,7 @@ from typing import Any
 
 from anonymi_bids.core.frequency import per_hundred
 from anonymi_bids.io.atomic import atomic_path, write_text
-from anonymi_bids.report import figures, wording
+from anonymi_bids.report import figures, summary, wording
 
 
 def write_report(audit: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -67,9 +67,10 @@ def render_page(audit: Mapping[str, Any], charts: Mapping[str, Any] | None = Non
         lstrip_blocks=True,
     )
     environment.filters["per_hundred"] = per_hundred
-    names = ("p_value", "listed", "plain_words", "one_line", "visits_line", "tone", "icon_total")
+    names = ("p_value", "listed", "plain_words", "one_line", "visits_line", "icon_total")
     for name in (*names, "icon_count"):
         environment.filters[name] = getattr(wording, name)
+    environment.filters["tone"] = summary.tone
     drawn = draw_charts(audit) if charts is None else charts
     # Vega escapes the few words in the charts, so they need no second escaping.
     marked = {
@@ -82,9 +83,15 @@ def render_page(audit: Mapping[str, Any], charts: Mapping[str, Any] | None = Non
     return environment.get_template("audit.html.j2").render(
         audit=audit,
         charts=marked,
-        tone=wording.tone(audit["verdict"]["result"]),
+        rows=_summary_rows(audit),
+        recipients=summary.recipients(audit),
+        tone=summary.tone(audit["verdict"]["result"]),
         words=wording.all_words(audit),
     )
+
+
+def _summary_rows(audit: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [summary.summary_row(entry) for entry in (*audit["attacks"], *audit["union"])]
 
 
 def render_paper(audit: Mapping[str, Any], charts: Mapping[str, Any] | None = None) -> bytes:
@@ -96,7 +103,17 @@ def render_paper(audit: Mapping[str, Any], charts: Mapping[str, Any] | None = No
     content = words | {
         "policy": audit["policy"],
         "recipient": audit["recipient"],
-        "tone": wording.tone(audit["verdict"]["result"]),
+        "tone": summary.tone(audit["verdict"]["result"]),
+        "rows": _summary_rows(audit),
+        "recipients": summary.recipients(audit),
+        "tones": {row["result"]: summary.tone(row["result"]) for row in _summary_rows(audit)}
+        | {row["result"]: summary.tone(row["result"]) for row in audit["verdict"]["recipients"]},
+        "months": audit["verdict"]["expires_after_months"],
+        "cannot_conclude": audit["verdict"]["cannot_conclude"],
+        "traces": [
+            [entry["place"], str(entry["checked"]), str(entry["found"])]
+            for entry in audit["traces"]
+        ],
         "reasons": audit["verdict"]["reasons"],
         "not_tested": audit["verdict"]["not_tested"],
         "facts": wording.facts(audit),
@@ -115,6 +132,7 @@ def render_paper(audit: Mapping[str, Any], charts: Mapping[str, Any] | None = No
         "rates_chart": drawn["rates"],
         "linkage": f"{audit['linkage']['sentence']} {words['doubles']}".strip(),
         "metadata": audit["metadata"]["sentence"],
+        "protocol": (audit["metadata"]["protocol"] or {}).get("sentence", ""),
         "withheld": [
             [line["reason"], str(line["images"])] for line in audit["withheld"]["reasons"]
         ],

@@ -79,6 +79,14 @@ def test_a_method_that_is_not_built_is_refused(tmp_path):
         settings_from(arguments("--method", "ml"), tmp_path)
 
 
+def test_changing_the_vault_is_refused_with_the_reason(tmp_path):
+    with pytest.raises(UsageError, match="no gate can tell"):
+        settings_from(arguments("--regions", "head"), tmp_path)
+    assert settings_from(arguments("--regions", "face", "--seed", "1"), tmp_path) == Settings(
+        seed=1
+    )
+
+
 def test_the_surface_style_is_a_setting(tmp_path):
     settings = settings_from(arguments("--method", "surface", "--surface-style", "blur"), tmp_path)
     assert (settings.deface.method, settings.deface.surface_style) == ("surface", "blur")

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from anonymi_bids.core.grid import apply_affine
 from anonymi_bids.deface.mask import DefaceRegion, build_region
+from anonymi_bids.deface.own import nasion_of
 from anonymi_bids.head.atlas import load_atlas
 from anonymi_bids.model import HeadFit, Image
 from anonymi_bids.phantoms.quick import quick_head
@@ -135,3 +136,30 @@ def test_nothing_at_all_is_not_an_error(fit: HeadFit) -> None:
         Image(np.zeros((20, 20, 20), np.float32), np.eye(4) * 8), fit.atlas_to_image
     )
     assert region.figures["skin_left"] == 0
+
+
+def test_an_image_without_its_nose_is_cut_where_the_reference_is(
+    phantom: Phantom, fit: HeadFit
+) -> None:
+    image, atlas = phantom.image, load_atlas()
+    # The atlas lies 6 mm too low, which only the own nasion tells.
+    low = fit.atlas_to_image.copy()
+    low[2, 3] -= 6.0
+    known = nasion_of(image, low, atlas.landmarks)
+    assert known.found
+    tip = apply_affine(fit.atlas_to_image, atlas.landmarks["nose_tip"])
+    start = int(apply_affine(np.linalg.inv(image.affine), tip + (0, 0, 12))[2])
+    affine = image.affine.copy()
+    affine[:3, 3] = apply_affine(image.affine, (0, 0, start))
+    upper = Image(image.data[:, :, start:], affine)
+    place = {"brain_margin_mm": 5.0, "ears": False}
+    whole = build_region(image, atlas, low, **place)
+    alone = build_region(upper, atlas, low, **place)
+    told = build_region(upper, atlas, low, **place, nasion=known)
+    assert alone.figures["nasion_found"] == 0
+
+    def top(region: DefaceRegion, first: int = 0) -> int:
+        return int(np.flatnonzero(region.removed.any(axis=(0, 1)))[-1]) + first
+
+    assert abs(top(told, start) - top(whole)) <= 1
+    assert top(alone, start) < top(whole) - 2

@@ -74,6 +74,20 @@ def test_empty_audit_follows_the_schema(tmp_path: Path) -> None:
     assert "nothing is known about the risk" in words
 
 
+def test_the_page_tells_where_a_person_had_a_hand(tmp_path: Path) -> None:
+    from anonymi_bids.audit.attacks import run_audit
+    from anonymi_bids.settings import AuditSettings, Settings
+
+    settings = Settings(audit=AuditSettings(audit="none"))
+    image = {"subject": "01", "session": "", "suffix": "T1w", "method": "mask"}
+    released = [{**image, "by_hand": given} for given in (["landmarks"], ["region"], [])]
+    content = run_audit(tmp_path, settings=settings, released=released, withheld={})
+    assert content["methods"]["guided_by_a_person"] == 2
+    assert "In 2 released images the head was placed" in Text(render_page(content)).words
+    content["methods"]["guided_by_a_person"] = 0
+    assert "the head was placed" not in Text(render_page(content)).words
+
+
 def test_one_file_that_fetches_and_runs_nothing(audit: dict[str, Any]) -> None:
     page = Text(render_page(audit))
     assert not [place for place in page.outside if not place.startswith("#")]
