@@ -1,4 +1,4 @@
-"""Find a head: by the network where it is sure, else by registration; doubt means not found."""
+"""Find a head by network and registration; if they contradict each other, none was found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from anonymi_bids.head.sight import Sight, apart_mm, see_head
 from anonymi_bids.model import HeadFit, HeadStatus, Image
 
 SURE_SIGHT = 0.8
-"""From this confidence on the network is believed without a registration."""
+"""From this confidence on registration starts where the network sees the head."""
+TRUSTED_FIT = 0.9
+"""A registration from there must be this sure of itself, else the whole search is done."""
 SOME_SIGHT = 0.4
 """From this on its disagreement counts."""
 MAX_APART_MM = 15.0
@@ -23,8 +25,11 @@ EMPTY_SHELL = 0.35
 """Less of the space of skull and scalp filled than this: stripped."""
 
 
-def find_head_quickly(image: Image, atlas: Atlas, model: Any, *, seed: int = 0) -> HeadFit:
-    """Place the atlas on a scan by the network, or by registration where the network is unsure.
+def find_head_checked(image: Image, atlas: Atlas, model: Any, *, seed: int = 0) -> HeadFit:
+    """Place the atlas on a scan by registration, started and checked by the network.
+
+    Where the network is sure, registration starts from its answer; where that leads to nothing,
+    and where it is not, the whole search is done. What both find must be one place.
 
     Parameters
     ----------
@@ -38,7 +43,8 @@ def find_head_quickly(image: Image, atlas: Atlas, model: Any, *, seed: int = 0) 
     Returns
     -------
     HeadFit
-        ``figures`` holds those of `anonymi_bids.head.sight`, and ``by_network`` 1 or 0.
+        ``figures`` holds ``sight``, the network's confidence, and ``by_network``: 1 where its
+        answer was the start.
 
     Raises
     ------
@@ -47,9 +53,13 @@ def find_head_quickly(image: Image, atlas: Atlas, model: Any, *, seed: int = 0) 
     """
     sight = see_head(image, atlas, model)
     if sight.confidence >= SURE_SIGHT:
-        return fit_of(sight)
+        fit = find_head(image, atlas, seed=seed, start=sight.atlas_to_image)
+        apart = contradiction(sight, fit.atlas_to_image, atlas)
+        if fit.confidence >= TRUSTED_FIT and not apart:
+            figures = {**fit.figures, "sight": sight.confidence, "by_network": 1.0}
+            return replace(fit, figures=figures)
     fit = find_head(image, atlas, seed=seed)
-    if fit.status != "no_head":
+    if fit.status != "no_head" and contradiction(sight, fit.atlas_to_image, atlas):
         # A header that names the axes wrongly hides the head from the network, not from a search.
         again = see_head(image, atlas, model, start=fit.atlas_to_image)
         sight = max(sight, again, key=lambda one: one.confidence)

@@ -24,7 +24,6 @@ from anonymi_bids.head.register import coarse_image, register, similarity
 from anonymi_bids.head.search import (
     Guess,
     Probe,
-    Target,
     lying_starts,
     make_probe,
     make_target,
@@ -68,7 +67,9 @@ class Prepared:
     mask: npt.NDArray[np.bool_]
 
 
-def find_head(image: Image, atlas: Atlas, *, seed: int = 0) -> HeadFit:
+def find_head(
+    image: Image, atlas: Atlas, *, seed: int = 0, start: Affine | None = None
+) -> HeadFit:
     """Place the atlas on a scan and say what the scan shows.
 
     Parameters
@@ -78,6 +79,8 @@ def find_head(image: Image, atlas: Atlas, *, seed: int = 0) -> HeadFit:
     atlas : Atlas
     seed : int
         The same seed gives the same result.
+    start : (4, 4) ndarray, optional
+        Atlas mm → mm of the image, about; by default it is searched.
 
     Returns
     -------
@@ -93,12 +96,15 @@ def find_head(image: Image, atlas: Atlas, *, seed: int = 0) -> HeadFit:
     """
     prepared = prepare(image)
     probe = make_probe(prepared.scan, prepared.mask)
-    guess, target = _best_guess(probe, atlas)
+    if start is None:
+        guess = _best_guess(probe, atlas)
+    else:
+        guess = polish(probe, make_target(atlas), inverse(start))
     stripped_target = make_target(atlas, brain_only=True)
     stripped = polish(probe, stripped_target, inverse(guess.atlas_to_image))
     without_skull = stripped.score > guess.score + STRIPPED_LEAD
-    start = stripped if without_skull else guess
-    matrix, metric = refine(prepared, atlas, start.atlas_to_image, seed, brain_only=without_skull)
+    first = stripped if without_skull else guess
+    matrix, metric = refine(prepared, atlas, first.atlas_to_image, seed, brain_only=without_skull)
     stretches, angle = take_apart(matrix)[1:]
     figures = {
         "score": guess.score,
@@ -142,13 +148,13 @@ def prepare(image: Image) -> Prepared:
     return Prepared(scan, head_mask(scan.data, scan.affine, threshold=limit))
 
 
-def _best_guess(probe: Probe, atlas: Atlas) -> tuple[Guess, Target]:
+def _best_guess(probe: Probe, atlas: Atlas) -> Guess:
     target = make_target(atlas)
     best = search(probe, target, tilted_starts())[0]
     if best.score < SURE_SCORE:
         lying = search(probe, target, lying_starts(), scales=(1.0,))[0]
         best = lying if lying.score > best.score + HEADER_LEAD else best
-    return best, target
+    return best
 
 
 def refine(

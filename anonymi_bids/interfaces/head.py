@@ -112,12 +112,12 @@ def _find(image: Any, landmarks: Mapping[str, Any], seed: int) -> HeadFit:
     """Place the head by landmarks where there are such, else look for it."""
     from anonymi_bids.head.atlas import load_atlas
     from anonymi_bids.head.byhand import place_head
-    from anonymi_bids.head.find import find_head_quickly
+    from anonymi_bids.head.find import find_head_checked
     from anonymi_bids.head.network import load_model
 
     if landmarks:
         return place_head(image, load_atlas(), landmarks, seed=seed)
-    return find_head_quickly(image, load_atlas(), load_model(), seed=seed)
+    return find_head_checked(image, load_atlas(), load_model(), seed=seed)
 
 
 class CarryRegionInputSpec(EvidenceInputSpec):
@@ -176,10 +176,10 @@ class CarryRegion(EvidenceStep):
 
     def _on_its_own(self, image: Any, carried: Carry | None, seed: int) -> dict[str, Any]:
         from anonymi_bids.head.atlas import load_atlas
-        from anonymi_bids.head.find import find_head_quickly
+        from anonymi_bids.head.find import find_head_checked
         from anonymi_bids.head.network import load_model
 
-        own = find_head_quickly(image, load_atlas(), load_model(), seed=seed)
+        own = find_head_checked(image, load_atlas(), load_model(), seed=seed)
         usable = own.status not in ("no_head", "stripped")
         if usable and own.confidence >= self.inputs.min_confidence:
             sentence = "The head was found in the image itself, not carried from the reference."

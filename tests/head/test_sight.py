@@ -161,6 +161,45 @@ def test_network_and_registration_that_contradict_find_no_head() -> None:
     assert blind.status == "head"
 
 
+@pytest.mark.parametrize(
+    ("confidence", "shift_mm", "starts", "status"),
+    [
+        (0.95, 0, ["network"], "head"),
+        (0.95, 40, ["network", "search"], "no_head"),
+        (0.6, 40, ["search"], "no_head"),
+        (0.6, 0, ["search"], "head"),
+        (0.1, 40, ["search"], "head"),
+    ],
+)
+def test_network_and_registration_check_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+    confidence: float,
+    shift_mm: float,
+    starts: list[str],
+    status: str,
+) -> None:
+    atlas = load_atlas()
+    image = scan_of(atlas, POSE)
+    seen = perfect_map(atlas, POSE, grid_at(apply_affine(POSE, (0, 8, 20))), image)
+    place = POSE.copy()
+    place[:3, 3] += (0, shift_mm, 0)
+    tried = []
+
+    def registration(image: Image, atlas: Atlas, *, seed: int, start: Any = None) -> HeadFit:
+        tried.append("search" if start is None else "network")
+        return HeadFit(POSE, 0.95, "head", "A head with its face was found.", {})
+
+    monkeypatch.setattr(
+        find, "see_head", lambda *a, **k: sight.Sight(seen, place, confidence, {"flip_mm": 0.0})
+    )
+    monkeypatch.setattr(find, "find_head", registration)
+    fit = find.find_head_checked(image, atlas, None)
+    assert tried == starts
+    assert fit.status == status
+    assert (fit.confidence > 0) == (status == "head")
+    assert fit.figures["sight"] == confidence
+
+
 def test_the_grid_holds_the_whole_head_but_for_the_neck() -> None:
     atlas = load_atlas()
     grid = grid_at(CENTRE_ATLAS_MM)
