@@ -14,7 +14,7 @@ from anonymi_bids.core.grid import apply_affine
 from anonymi_bids.core.register import rigid_matrix, take_apart
 from anonymi_bids.errors import NotAHead
 from anonymi_bids.head import find, sight
-from anonymi_bids.head.atlas import load_atlas
+from anonymi_bids.head.atlas import Atlas, load_atlas
 from anonymi_bids.head.network import CENTRE_ATLAS_MM, GRID_SHAPE, HeadMap, grid_at
 from anonymi_bids.model import HeadFit, Image
 
