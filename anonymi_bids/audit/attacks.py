@@ -114,13 +114,7 @@ def run_audit(
         linkage = _no_linkage("The settings asked for no audit.")
     if annex is not None:
         write_json(annex, people_annex(outcomes))
-    unions = union_rows(
-        outcomes,
-        traits_of(participants),
-        rng,
-        limits={entry["name"]: entry["threshold"] for entry in attacks},
-        control_limit=choice.min_positive_control_face,
-    )
+    unions = _unions(outcomes, attacks, participants, rng, settings)
     traces = look_for_traces(release, originals) if release is not None else []
     return {
         "version": SCHEMA_VERSION,
@@ -137,6 +131,22 @@ def run_audit(
         "verdict": _verdict([*attacks, *unions], traces, settings),
         "methods": _methods(settings, released),
     }
+
+
+def _unions(
+    outcomes: Sequence[Outcome],
+    attacks: Sequence[Mapping[str, Any]],
+    participants: Sequence[Mapping[str, Any]],
+    rng: np.random.Generator,
+    settings: Settings,
+) -> list[dict[str, Any]]:
+    return union_rows(
+        outcomes,
+        traits_of(participants),
+        rng,
+        limits={entry["name"]: entry["threshold"] for entry in attacks},
+        control_limit=settings.audit.min_positive_control_face,
+    )
 
 
 def _participants(

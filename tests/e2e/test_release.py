@@ -223,7 +223,7 @@ def test_private_pages_show_every_image_the_withheld_first(finished):
         "sub-02.html",
     ]
     page = (pages / "sub-02.html").read_text()
-    for name in ("ses-a_FLAIR", "ses-a_run-1_T1w", "ses-a_run-2_T1w", "task-rest_bold"):
+    for name in ("ses-a_FLAIR", "ses-a_run-1_T1w", "ses-a_run-2_T1w", "ses-a_task-rest_bold"):
         assert page.count(f"sub-02_{name}.nii.gz</h2>") == 1
     assert page.index("ses-a_FLAIR.nii.gz</h2>") < page.index("run-1_T1w.nii.gz</h2>")
     assert page.count("passed every gate") == 3
