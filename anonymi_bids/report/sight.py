@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from anonymi_bids.core.grid import apply_affine, centre_mm, resample
 from anonymi_bids.core.mask import is_ct
+from anonymi_bids.core.register import inverse
 from anonymi_bids.core.render import picture_axes, shade, view_direction
 from anonymi_bids.model import Image
 
@@ -196,7 +197,7 @@ def upright(image: Image, frame: Frame, cval: float) -> Image:
         image.affine,
         affine,
         (shape[0], shape[1], shape[2]),
-        source_to_target=np.linalg.inv(frame.to_image),
+        source_to_target=inverse(frame.to_image),
         cval=cval,
     )
     return Image(np.asarray(data, dtype=np.float32), affine)

@@ -212,7 +212,8 @@ def test_failed_control_is_red_and_gives_no_all_clear(audit: dict[str, Any]) -> 
     assert "found 2 of 14" in alarm[1]
     assert "no all-clear" in alarm[1]
     assert 'class="result bad">2 of 14, failed' in page
-    face["positive_control"]["passed"] = True
+    for entry in audit["attacks"]:
+        entry["positive_control"]["passed"] = True
     assert '<div class="alarm">' not in render_page(audit)
 
 
