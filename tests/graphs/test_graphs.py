@@ -61,6 +61,7 @@ def test_an_image_passes_every_step_once(tmp_path):
         "clean_metadata",
         "run_gates",
         "extract_features",
+        "make_qc",
         "release_image",
     )
     for step in steps:
