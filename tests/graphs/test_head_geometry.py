@@ -76,7 +76,7 @@ def test_fiducials_are_voxels_of_the_original(evidence: dict[str, Any], tmp_path
     found = run(evidence, tmp_path, {"fiducials": True})
     assert "surface_file" not in found
     assert set(found["landmarks"]) == {"NAS", "LPA", "RPA"}
-    places = np.array(list(found["landmarks"].values()))
+    places = np.array([found["landmarks"][name] for name in ("NAS", "LPA", "RPA")])
     apart = apply_affine(np.array(evidence["affine"]), places) - np.array(evidence["marks"])
     assert np.linalg.norm(apart, axis=1).max() < 10  # voxels are 3 mm wide
 
