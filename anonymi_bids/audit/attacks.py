@@ -20,7 +20,7 @@ from anonymi_bids.audit.trials import (
     people_annex,
 )
 from anonymi_bids.io.atomic import write_json
-from anonymi_bids.settings import Settings
+from anonymi_bids.settings import AuditSettings, Settings
 
 SCHEMA_VERSION = "1"
 EXPIRY_MONTHS = 24
@@ -97,13 +97,7 @@ def run_audit(
         if choice.audit == "full":
             for found in _restored(items, settings):
                 outcomes.append(found)
-                attacks.append(
-                    judge.attack_entry(
-                        found,
-                        limit=None if found.name in restored.FROM_REST else choice.max_upper95,
-                        control_limit=choice.min_positive_control_face,
-                    )
-                )
+                attacks.append(_restored_entry(found, choice))
         brains = attack_brains(items, rng, features_dir)
         if brains is not None:
             outcomes.append(brains)
@@ -143,6 +137,12 @@ def _restored(items: Items, settings: Settings) -> Iterator[Outcome]:
     blurred = settings.deface.method == "surface" and settings.deface.surface_style == "blur"
     for name in restored.possible(cohort, blurred=blurred):
         yield restored.attack_restored(name, cohort, rng)
+
+
+def _restored_entry(found: Outcome, choice: AuditSettings) -> dict[str, Any]:
+    limit = None if found.name in restored.FROM_REST else choice.max_upper95
+    control_limit = choice.min_positive_control_face
+    return judge.attack_entry(found, limit=limit, control_limit=control_limit)
 
 
 def _participants(
