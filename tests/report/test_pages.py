@@ -176,6 +176,8 @@ def test_charts_show_the_numbers(audit: dict[str, Any]) -> None:
     rates = figures.rates_chart(audit["attacks"])
     assert rates.startswith("<svg")
     assert rates.count("Face recognised by its shape") >= 1
+    # Each attack's row shows its own two rates and no other's.
+    assert rates.count('aria-roledescription="circle"') == 2 * len(audit["attacks"])
     face = audit["attacks"][0]
     assert figures.gallery_chart(face).startswith("<svg")
     assert figures.scores_chart(face).startswith("<svg")
