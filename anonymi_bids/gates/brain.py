@@ -170,6 +170,9 @@ def _tissue(
     """Voxels at least half as bright as brain near by; for CT, brain and CSF in HU."""
     if is_ct(data):
         return (data > CT_BRAIN[0]) & (data < CT_BRAIN[1])
+    # Shares of a level mean something above the air only, and a shifted image's lies below zero.
+    air = data[~body]
+    data = data - min(0.0, float(np.median(air)) if air.size else 0.0)
     inside = (body & (depth > 0)).astype(np.float32)
     sigma = SHADING_MM / sizes
     weight = ndimage.gaussian_filter(inside, sigma, truncate=2.5)
