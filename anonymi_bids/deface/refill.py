@@ -31,8 +31,6 @@ FADE_MM = 5.0
 TEXTURE_MM = (2.5, 7.0)
 MOST_SPREAD = 0.12
 """More than this of the median is mixture of tissues, not texture."""
-MOST_ROUGH = 3.0
-"""Nor more than so many times what neighbours differ by."""
 FEW = 60
 
 
@@ -127,20 +125,19 @@ def _levels(values: Volume, plan: Plan) -> tuple[Volume, Volume]:
     of the atlas.
     """
     used = plan.removed & plan.head
-    most = MOST_ROUGH * _roughness(values, used)
     bins = np.arange(0, LAYERS_MM + BIN_MM, BIN_MM)
     place = np.clip((plan.own_depth / BIN_MM).astype(int), 0, len(bins) - 1)
     whole = values[used]
-    fallback = _statistics(whole, most) if whole.size else (0.0, 0.0)
+    fallback = _statistics(whole) if whole.size else (0.0, 0.0)
     layers = []
     for number in range(len(bins)):
         own = values[used & (place == number) & ~np.isin(plan.labels, (EYES, CAVITY))]
-        layers.append(_statistics(own, most) if own.size >= FEW else fallback)
+        layers.append(_statistics(own) if own.size >= FEW else fallback)
     deep = used & (plan.own_depth > LAYERS_MM)
     classes = {}
     for label in (BONE, SOFT, EYES, CAVITY):
         own = values[deep & (plan.labels == label)]
-        classes[label] = _statistics(own, most) if own.size >= FEW else layers[-1]
+        classes[label] = _statistics(own) if own.size >= FEW else layers[-1]
 
     middle = bins + BIN_MM / 2
     painted = []
@@ -155,26 +152,10 @@ def _levels(values: Volume, plan: Plan) -> tuple[Volume, Volume]:
     return painted[0], painted[1]
 
 
-def _roughness(values: Volume, used: Mask) -> float:
-    """Give the standard deviation of voxels that lie side by side in one tissue.
-
-    From the median difference of neighbours, which borders between tissues do not reach.
-    """
-    pairs = used[1:] & used[:-1]
-    if not pairs.any():
-        return float(np.inf)
-    return float(np.median(np.abs(np.diff(values, axis=0)[pairs]))) / (0.6745 * np.sqrt(2))
-
-
-def _statistics(values: npt.NDArray[np.float32], most: float) -> tuple[float, float]:
-    """Median, and standard deviation by quartiles, but no more than texture can have.
-
-    That is `MOST_SPREAD` of the median and `most`; the first alone is no limit in CT, whose tissue
-    lies 1000 above its air.
-    """
+def _statistics(values: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """Median, and standard deviation by quartiles but not more than `MOST_SPREAD` of it."""
     low, middle, high = np.percentile(values, (25, 50, 75))
-    limit = min(MOST_SPREAD * abs(float(middle)), most)
-    return float(middle), min(float(high - low) / 1.349, limit)
+    return float(middle), min(float(high - low) / 1.349, MOST_SPREAD * abs(float(middle)))
 
 
 def _joined(painted: Volume, values: Volume, plan: Plan) -> Volume:
