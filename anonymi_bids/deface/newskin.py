@@ -202,7 +202,7 @@ def _placed(
     placed = apply_affine(similarity(vertices[vault], mean_vault), vertices)
     skin = apply_affine(work, np.argwhere((own < 0) & (own > -1.2 * WORK_MM)))
     # A vertex beyond the field of view has no skin to lie on: it would draw the head to its cut.
-    ijk = apply_affine(np.linalg.inv(work), placed[vault])
+    ijk = apply_affine(np.asarray(np.linalg.inv(work), np.float64), placed[vault])
     seen = ((ijk > -0.5) & (ijk < np.array(own.shape) - 0.5)).all(axis=1)
     if np.mean(seen) >= LEAST_VAULT:
         placed = _on_vault(placed, vault[seen], skin)
