@@ -96,13 +96,7 @@ def run_audit(
     outcomes, attacks, linkage = _tried(items, rng, features_dir, settings)
     if annex is not None:
         write_json(annex, people_annex(outcomes))
-    unions = union_rows(
-        outcomes,
-        traits_of(participants),
-        rng,
-        limits={entry["name"]: entry["threshold"] for entry in attacks},
-        control_limit=settings.audit.min_positive_control_face,
-    )
+    unions = _unions(outcomes, attacks, participants, rng, settings)
     traces = look_for_traces(release, originals) if release is not None else []
     return {
         "version": SCHEMA_VERSION,
@@ -164,6 +158,22 @@ def _restored(items: Items, settings: Settings) -> Iterator[Outcome]:
     blurred = settings.deface.method == "surface" and settings.deface.surface_style == "blur"
     for name in restored.possible(cohort, blurred=blurred):
         yield restored.attack_restored(name, cohort, rng)
+
+
+def _unions(
+    outcomes: Sequence[Outcome],
+    attacks: Sequence[Mapping[str, Any]],
+    participants: Sequence[Mapping[str, Any]],
+    rng: np.random.Generator,
+    settings: Settings,
+) -> list[dict[str, Any]]:
+    return union_rows(
+        outcomes,
+        traits_of(participants),
+        rng,
+        limits={entry["name"]: entry["threshold"] for entry in attacks},
+        control_limit=settings.audit.min_positive_control_face,
+    )
 
 
 def _participants(

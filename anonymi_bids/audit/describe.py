@@ -99,6 +99,7 @@ def without_planes(
     moments = (seen @ products).reshape(-1, 3, 3)
     right = np.where(seen, values, 0) @ terms
     fitted = np.einsum("nij,nj->ni", np.linalg.pinv(moments, hermitian=True), right)
-    flat = np.clip(values - fitted @ terms.T, -3 * CLIP_MM, 3 * CLIP_MM)
-    flat[seen.sum(axis=1) < 10] = np.nan
-    return np.asarray(flat, dtype=np.float32)
+    values -= (fitted @ terms.T).astype(np.float32)
+    np.clip(values, -3 * CLIP_MM, 3 * CLIP_MM, out=values)
+    values[seen.sum(axis=1) < 10] = np.nan
+    return values

@@ -7,9 +7,9 @@ another visit of each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -48,8 +48,6 @@ class Cohort:
     face, changed : Pixels
         Where an average head has its face; what the method changes.
     air_after, air_known : (n, k) ndarray
-    usable : (n,) bool ndarray
-        Whose release shows skin.
     fold : (n,) int ndarray
     drawn : sequence of Head
         Heads of nobody (`anonymi_bids.audit.modelheads`).
@@ -65,7 +63,6 @@ class Cohort:
     changed: Pixels
     air_after: Rows
     air_known: Rows
-    usable: npt.NDArray[np.bool_]
     fold: npt.NDArray[np.int64]
     drawn: Sequence[Head]
     blur_mm: float
@@ -113,7 +110,6 @@ def gather_cohort(
         changed=restore.changed_pixels(before, after),
         air_after=air_after,
         air_known=air_known,
-        usable=np.array([probe.face for probe, _ in pairs]),
         fold=learn.people_folds(duel.n, rng),
         drawn=_drawn(atlas, known[0]),
         blur_mm=blur_mm,
@@ -235,9 +231,10 @@ def attack_restored(name: str, cohort: Cohort, rng: np.random.Generator) -> Outc
         Shuffles names.
     """
     attack = ATTACKS[name]
+    # A face that is not seen hides nobody from somebody who restores it.
     sure = np.ones(cohort.n, dtype=bool)
     before = learn.to_matches(attack(cohort, cohort.before, False), sure)
-    after = learn.to_matches(attack(cohort, cohort.after, True), cohort.usable)
+    after = learn.to_matches(attack(cohort, cohort.after, True), sure)
     air = learn.to_matches(_on_air(name, cohort), sure)
     return outcome_of(name, cohort, before, after, air, rng)
 
@@ -251,7 +248,6 @@ def outcome_of(
     rng: np.random.Generator,
 ) -> Outcome:
     """Put what came out of an attack together."""
-    counts: Mapping[str, Any] = {"original": 0, "released": int((~cohort.usable).sum())}
     return Outcome(
         name=name,
         score=name,
@@ -264,7 +260,7 @@ def outcome_of(
         rate_back=people_rate(after.hits_back),
         shuffled=shuffle_names(after, rng),
         wrong_region=people_rate(air.hits),
-        not_acquired=dict(counts),
+        not_acquired={"original": 0, "released": 0},
     )
 
 

@@ -20,6 +20,8 @@ Triangles = npt.NDArray[np.int64]
 
 SPACING_MM = 1.5
 SMOOTH_MM = 1.2
+SMOOTH_VOXELS = 0.9
+"""Least low-pass along each axis, so that coarse voxels leave no steps."""
 PAD = 3
 TAUBIN = (0.5, -0.53)
 """Shrinking and growing steps that keep the volume: Taubin 1995, doi:10.1145/218380.218473."""
@@ -44,7 +46,7 @@ def closed_surface(
     spacing_mm : float
         Edge of the lattice the surface is drawn in; its vertices lie closer than this on average.
     smooth_mm : float
-        Standard deviation of the low-pass before.
+        Standard deviation of the low-pass before, at least 0.9 voxels along each axis.
     rounds : int
         Of smoothing the mesh.
 
@@ -83,9 +85,10 @@ def _on_lattice(
     work[:3, 3] = apply_affine(work, (-PAD, -PAD, -PAD))
     target = tuple(n + 2 * PAD for n in shape)
     sizes = voxel_sizes(affine)
-    margin = [int(np.ceil(3 * smooth_mm / size)) + 1 for size in sizes]
+    sigma = np.maximum(smooth_mm / sizes, SMOOTH_VOXELS)
+    margin = [int(np.ceil(3 * width)) + 1 for width in sigma]
     soft = np.pad(mask, [(m, m) for m in margin]).astype(np.float32)
-    soft = ndimage.gaussian_filter(soft, smooth_mm / sizes, truncate=3)
+    soft = ndimage.gaussian_filter(soft, sigma, truncate=3)
     matrix = np.linalg.inv(affine) @ work
     moved = ndimage.affine_transform(
         soft, matrix[:3, :3], matrix[:3, 3] + margin, target, order=1, mode="nearest"

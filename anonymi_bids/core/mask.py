@@ -16,6 +16,9 @@ Mask = npt.NDArray[np.bool_]
 CT_AIR_HU = -400.0
 """Halfway between air (-1000 HU) and skin (about 0 to 100 HU), a little on the safe side."""
 
+CT_SOFT_HU = (-200.0, 200.0)
+"""Fat, muscle, brain and CSF: most of a head."""
+
 COARSE_MM = 2.0
 CLOSE_MM = 7.0
 OPEN_MM = 3.0
@@ -24,11 +27,16 @@ TIE_MM = 1e-4
 
 
 def is_ct(data: npt.NDArray[Any]) -> bool:
-    """Whether values look like Hounsfield units: much air far below zero and some tissue above."""
+    """Whether values look like Hounsfield units: much air far below zero, soft tissue near zero.
+
+    An MR image that was shifted below zero has as dark an air, but its tissue anywhere.
+    """
     sample = _sample(data)
-    if sample.size == 0 or sample.min() > -800:
+    if sample.size == 0 or sample.min() > -800 or (sample < -700).mean() <= 0.05:
         return False
-    return bool((sample < -700).mean() > 0.05 and (sample > -150).mean() > 0.02)
+    tissue = sample[sample > -700]
+    soft = (tissue > CT_SOFT_HU[0]) & (tissue < CT_SOFT_HU[1])
+    return bool(tissue.size > 0.02 * sample.size and soft.mean() > 0.5)
 
 
 def air_statistics(data: npt.NDArray[Any]) -> tuple[float, float]:

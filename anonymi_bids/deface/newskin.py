@@ -37,6 +37,7 @@ VAULT_UP_MM = 62.0
 """Vertices of the mean head above this are vault."""
 BORDER_MM = 6.0
 REACH_MM = 12.0
+MOST_OFF_MM = 15.0
 FADE_MM = 25.0
 STEP = 3
 """The border's offset: averaged over `REACH_MM` on every third voxel, fading over `FADE_MM`."""
@@ -164,7 +165,8 @@ def _offset(own: Volume, other: Volume, gone: Mask, apart: Volume) -> Volume:
     no more than the border of the own skin enters the new one.
     """
     near = ndimage.binary_dilation(gone, iterations=round(BORDER_MM / WORK_MM)) & ~gone
-    border = near & (np.abs(own) < WORK_MM)
+    # What lies as far off as this is no skin: a head holder or a pillow that touches it.
+    border = near & (np.abs(own) < WORK_MM) & (np.abs(other) < MOST_OFF_MM)
     if not border.any():
         return np.zeros_like(own)
     sigma = REACH_MM / WORK_MM / STEP
@@ -201,7 +203,7 @@ def _placed(
     placed = apply_affine(similarity(vertices[vault], mean_vault), vertices)
     skin = apply_affine(work, np.argwhere((own < 0) & (own > -1.2 * WORK_MM)))
     # A vertex beyond the field of view has no skin to lie on: it would draw the head to its cut.
-    ijk = apply_affine(np.linalg.inv(work).astype(np.float64), placed[vault])
+    ijk = apply_affine(np.asarray(np.linalg.inv(work), np.float64), placed[vault])
     seen = ((ijk > -0.5) & (ijk < np.array(own.shape) - 0.5)).all(axis=1)
     if np.mean(seen) >= LEAST_VAULT:
         placed = _on_vault(placed, vault[seen], skin)

@@ -229,6 +229,9 @@ def _profiles(
     data = np.nan_to_num(np.asarray(image.data, dtype=np.float32), posinf=0.0, neginf=0.0)
     if is_ct(data):
         data = ((data > CT_BRAIN_HU[0]) & (data < CT_BRAIN_HU[1])).astype(np.float32)
+    else:
+        # Shares of a level mean something above the air only; a shifted image's lies below zero.
+        data = data - np.float32(min(0.0, float(np.percentile(data[::4, ::4, ::4], 5))))
     sigma = np.maximum(0.0, 0.4 * (1.5 / image.voxel_sizes - 1))
     if sigma.max() > 0.1:
         data = ndimage.gaussian_filter(data, sigma)

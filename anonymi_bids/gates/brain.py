@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from anonymi_bids.core.mask import distance_mm
-from anonymi_bids.gates.surface import bounding_box, bring, voxel_edges
+from anonymi_bids.gates.surface import bounding_box, bring, is_ct, voxel_edges
 from anonymi_bids.model import Image
 
 Mask = npt.NDArray[np.bool_]
@@ -169,8 +169,11 @@ def _tissue(
     data: Field, body: Mask, depth: Field, seed: Mask, sizes: npt.NDArray[np.float64]
 ) -> Mask:
     """Voxels at least half as bright as brain near by; for CT, brain and CSF in HU."""
-    if float(data.min()) < -800:
+    if is_ct(data):
         return (data > CT_BRAIN[0]) & (data < CT_BRAIN[1])
+    # Shares of a level mean something above the air only, and a shifted image's lies below zero.
+    air = data[~body]
+    data = data - min(0.0, float(np.median(air)) if air.size else 0.0)
     inside = (body & (depth > 0)).astype(np.float32)
     sigma = SHADING_MM / sizes
     weight = ndimage.gaussian_filter(inside, sigma, truncate=2.5)

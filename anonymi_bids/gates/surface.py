@@ -12,6 +12,7 @@ Mask = npt.NDArray[np.bool_]
 Affine = npt.NDArray[np.float64]
 
 CT_LEVELS = (-500.0, -300.0)
+CT_SOFT = 200.0
 SHELL_MM = 2.5
 BALL_MM = 5.0
 FAR_MM = 10.0
@@ -31,6 +32,18 @@ def voxel_edges(affine: Affine) -> npt.NDArray[np.float64]:
     return np.linalg.norm(affine[:3, :3], axis=0)
 
 
+def is_ct(data: npt.NDArray[np.float32]) -> bool:
+    """Whether values are Hounsfield units: air near -1000, and most of what is none near zero.
+
+    So an MR image that was shifted below zero is none, and its air is found as any other's.
+    """
+    sample = data[::2, ::2, ::2]
+    if float(sample.min()) >= -800 or float((sample < -700).mean()) <= 0.05:
+        return False
+    tissue = np.abs(sample[sample > -700])
+    return bool(tissue.size and float((tissue < CT_SOFT).mean()) > 0.5)
+
+
 def air_levels(data: npt.NDArray[np.float32]) -> tuple[float, float]:
     """Find two grey values above the air: just above its noise, and a tenth of bright tissue.
 
@@ -46,7 +59,7 @@ def air_levels(data: npt.NDArray[np.float32]) -> tuple[float, float]:
     low, high : float
     """
     sample = data[::2, ::2, ::2]
-    if float(sample.min()) < -800 and float((sample < -700).mean()) > 0.05:
+    if is_ct(data):
         return CT_LEVELS
     sides = []
     for axis in range(3):

@@ -146,4 +146,4 @@ def _nifti(image: Image) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "volume.nii"
         write_image(os.fspath(path), image.data, image.affine)
-        return gzip.compress(path.read_bytes(), compresslevel=9, mtime=0)
+        return gzip.compress(path.read_bytes(), compresslevel=6, mtime=0)

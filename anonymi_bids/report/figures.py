@@ -36,26 +36,23 @@ def rates_chart(attacks: Sequence[Mapping[str, Any]]) -> str:
             "rate": 100 * found["rate"],
             "low": 100 * found["interval"][0],
             "high": 100 * found["interval"][1],
+            "chance": 100 * entry["chance"],
         }
         for entry in attacks
         for stage, found in zip(STAGES, (entry["positive_control"], entry), strict=True)
     ]
-    marks = [
-        {"attack": entry["title"], "stage": stage, "chance": 100 * entry["chance"]}
-        for entry in attacks
-        for stage in STAGES
-    ]
     stage_axis = alt.Y("stage:N", sort=list(STAGES), title=None)
-    base = alt.Chart(alt.Data(values=rows)).encode(y=stage_axis, color=_stage_colour(alt))
+    # A layer with data of its own would show all attacks in each row.
+    base = alt.Chart().encode(y=stage_axis, color=_stage_colour(alt))
     across = _axis(alt, "people found, of 100", 0, 100)
     bars = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", **across), x2="high:Q")
     dots = base.mark_circle(size=130, opacity=1).encode(x="rate:Q")
     guess = (
-        alt.Chart(alt.Data(values=marks))
+        alt.Chart()
         .mark_tick(color=GUESS, thickness=2, size=26, strokeDash=[3, 2])
         .encode(x="chance:Q", y=stage_axis)
     )
-    layers = alt.layer(bars, guess, dots, data=alt.Data(values=rows + marks))
+    layers = alt.layer(bars, guess, dots, data=alt.Data(values=rows))
     chart = layers.properties(width=_WIDTH, height=60).facet(
         row=alt.Row(
             "attack:N",

@@ -16,7 +16,8 @@ from scipy import ndimage
 
 from anonymi_bids.core.grid import apply_affine, centre_mm, resample
 from anonymi_bids.core.mask import is_ct
-from anonymi_bids.core.render import depth_map, shade, view_direction
+from anonymi_bids.core.register import inverse
+from anonymi_bids.core.render import picture_axes, shade, view_direction
 from anonymi_bids.model import Image
 
 Affine = npt.NDArray[np.float64]
@@ -26,7 +27,10 @@ VOLUME_MM = 1.6
 """Voxels of the volume to turn: nose, lips and lids are seen, and a head packs to 1 to 2 MB."""
 
 SLICE_MM = 1.0
-RENDER_MM = 1.0
+RENDER_MM = 1.6
+WIDE_MM = (-130.0, 130.0)
+DEEP_MM = (-20.0, 150.0)
+"""Renders: how wide a head may be, and between which depths its surface is sought."""
 
 HEAD_BOX = ((-104.0, 104.0), (-130.0, 140.0), (-118.0, 146.0))
 """Head frame, mm: what is drawn of a head whose place is known."""
@@ -193,7 +197,7 @@ def upright(image: Image, frame: Frame, cval: float) -> Image:
         image.affine,
         affine,
         (shape[0], shape[1], shape[2]),
-        source_to_target=np.linalg.inv(frame.to_image).astype(np.float64),
+        source_to_target=inverse(frame.to_image),
         cval=cval,
     )
     return Image(np.asarray(data, dtype=np.float32), affine)
@@ -208,16 +212,36 @@ def render_pictures(share: npt.NDArray[np.float32], affine: Affine) -> dict[str,
         Share of each voxel inside the head.
     affine : (4, 4) ndarray
         Voxel → upright mm.
+
+    Returns
+    -------
+    dict of (rows, columns) uint8 ndarray
+        The head is turned onto a grid along the line of sight, where the first surface is found
+        by counting: some ten times faster than following each ray (`core.render.depth_map`).
     """
-    extent = ((-130.0, 130.0), (-118.0, 146.0), (-60.0, 150.0))
-    found = {}
-    for name, azimuth in VIEWS.items():
-        direction = view_direction(azimuth)
-        depth = depth_map(
-            share, affine, np.eye(4), direction, 1.5 * RENDER_MM, extent, step_mm=2.5
-        )
-        found[name] = shade(depth, 1.5 * RENDER_MM)
-    return found
+    return {name: shade(_depth(share, affine, side), RENDER_MM) for name, side in VIEWS.items()}
+
+
+def _depth(
+    share: npt.NDArray[np.float32], affine: Affine, azimuth: float
+) -> npt.NDArray[np.float32]:
+    """Distance of the first surface towards the viewer, mm; NaN where none is met."""
+    right, up, towards = picture_axes(view_direction(azimuth))
+    turned = np.eye(4)
+    turned[:3, :3] = RENDER_MM * np.column_stack([right, up, towards])
+    turned[:3, 3] = WIDE_MM[0] * right + HEAD_BOX[2][0] * up + DEEP_MM[0] * towards
+    spans = (WIDE_MM, HEAD_BOX[2], DEEP_MM)
+    across, high, deep = (int((to - start) / RENDER_MM) for start, to in spans)
+    field = resample(share, affine, turned, (across, high, deep))[..., ::-1]
+    inside = field >= 0.5
+    first = inside.argmax(axis=2)[..., None]
+    met = np.take_along_axis(inside, first, axis=2)[..., 0]
+    # The surface lies between this voxel and the one before it, where the share is 0.5.
+    here = np.take_along_axis(field, first, axis=2)[..., 0]
+    before = np.take_along_axis(field, np.maximum(first - 1, 0), axis=2)[..., 0]
+    part = np.clip((here - 0.5) / np.maximum(here - before, 1e-6), 0, 1)
+    depth = DEEP_MM[1] - RENDER_MM * (first[..., 0] - part)
+    return np.where(met, depth, np.nan).T[::-1].astype(np.float32)
 
 
 def packed_volume(image: Image, window: Window, share: npt.NDArray[np.float32]) -> Image:

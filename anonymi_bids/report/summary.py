@@ -27,8 +27,8 @@ def alarms(audit: Mapping[str, Any]) -> list[str]:
     """Say in red which controls failed: their attacks give no all-clear."""
     failed = [
         f"\u201c{entry['title']}\u201d found {control['hits']} of {control['n']} (at least "
-        f"{per_hundred(control['limit'])} of 100 must be shown, {per_hundred(control['interval'][0])} "
-        "are)"
+        f"{per_hundred(control['limit'])} of 100 must be shown, "
+        f"{per_hundred(control['interval'][0])} are)"
         for entry in audit["attacks"]
         if not (control := entry["positive_control"])["passed"]
     ]

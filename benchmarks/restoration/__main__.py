@@ -27,6 +27,7 @@ from benchmarks.common import (
     code_digest,
     in_processes,
     one_thread,
+    read_json,
     write_json,
     write_text,
 )
@@ -112,7 +113,15 @@ def level_figures(level: str, tasks: list[Any], seed: int) -> dict[str, Any]:
         people = [_read(t.path) for t in done if t.cohort == cohort and t.number in both]
         if len(people) < 2:
             continue
-        figures[cohort] = {name: score_method(people, name, face, seed) for name in names}
+        figures[cohort] = {}
+        for name in names:
+            kept = (
+                done[0].folder / "scores" / f"{level}_{cohort}_{_short(name)}_{len(people)}_{seed}"
+            )
+            if not kept.with_suffix(".json").exists():
+                scored = score_method(people, name, face, seed)
+                write_json(kept.with_suffix(".json"), scored)
+            figures[cohort][name] = read_json(kept.with_suffix(".json"))
         print(f"Attacked: {level}, {cohort}, {len(people)} people", flush=True)
     return figures
 
@@ -139,6 +148,10 @@ def voxel_figures(folders: list[Path], seed: int) -> dict[str, Any]:
         if len(people) >= 2:
             figures[method] = score_method(people, method, _face_window(people[0]), seed)
     return figures
+
+
+def _short(name: str) -> str:
+    return name.replace(" ", "").replace("%", "")
 
 
 def _face_window(person: dict[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from anonymi_bids.bids.physics import ALLOWED
 from anonymi_bids.bids.rules import DROP
-from anonymi_bids.bids.sidecar import ALLOWED_KEYS, clean_sidecar
+from anonymi_bids.bids.sidecar import ALLOWED_KEYS, LANDMARKS, clean_sidecar
 from anonymi_bids.bids.validity import missing_fields
 from anonymi_bids.model import Entities
 
@@ -251,3 +251,12 @@ def test_no_rule_lets_free_text_pass(text: str) -> None:
     for key, rule in ALLOWED.items():
         kept = rule(name)
         assert kept is DROP or "Doe" not in str(kept), key
+
+
+def test_landmarks_are_written_only_if_given_and_never_taken_over() -> None:
+    own = {"NAS": [1, 2, 3], "Scar of J. Doe": [4, 5, 6]}
+    sidecar = {"EchoTime": 0.003, LANDMARKS: own}
+    assert LANDMARKS not in clean_sidecar(sidecar, entities=T1W, seed=1)
+    found = {name: [10.5, 20.25, 30.0] for name in ("NAS", "LPA", "RPA")}
+    cleaned = clean_sidecar(sidecar, entities=T1W, seed=1, landmarks=found)
+    assert cleaned[LANDMARKS] == found

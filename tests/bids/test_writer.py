@@ -14,10 +14,11 @@ from anonymi_bids.bids.evidence import read_evidence
 from anonymi_bids.bids.index import index_dataset
 from anonymi_bids.errors import ReleaseRefused, SpaceError
 from anonymi_bids.io.canary import clear_text
-from anonymi_bids.model import REQUIRED_GATES, Finding, Verdict
+from anonymi_bids.model import REQUIRED_GATES, SURFACE_GATE, Finding, Verdict
 from tests.bids.study import DIGESTS, Study, listing, passed, run, stage
 
 T1W = "sub-1/anat/sub-1_T1w.nii.gz"
+SURFACE = "derivatives/anonymi-bids/sub-1/anat/sub-1_mod-T1w_scalp.surf.gii"
 
 
 @pytest.fixture
@@ -343,3 +344,55 @@ def test_links_come_back_when_their_image_does(study: Study, output: Path) -> No
     calm = output.parent / "calm"
     run(plan, calm)
     assert listing(output / "release") == listing(calm / "release")
+
+
+def with_surface(staged: writer.StagedImage, output: Path, name: str) -> writer.StagedImage:
+    path = writer.incoming_folder(output, T1W) / "surface"
+    path.write_bytes(b"<GIFTI/>")
+    return writer.StagedImage(T1W, {**staged.files, name: path})
+
+
+def seen(status: str) -> Verdict:
+    found = Finding(SURFACE_GATE, status, 0.0, 0.1, "Seen.")  # type: ignore[arg-type]
+    return Verdict(T1W, (*passed(T1W).findings, found))
+
+
+def test_surface_enters_and_leaves_with_its_image(
+    staged: writer.StagedImage, output: Path
+) -> None:
+    both = with_surface(staged, output, SURFACE)
+    writer.release(both, seen("passed"), output, DIGESTS)
+    assert released(output) == sorted(both.files)
+    assert writer.sweep(output, subject="1") == ()
+    stray = output / "release/derivatives/anonymi-bids/sub-1/stray"
+    stray.write_text("x")
+    assert writer.sweep(output, subject="1") == ("derivatives/anonymi-bids/sub-1/stray",)
+    assert SURFACE in writer.withdraw(output, T1W)
+    assert released(output) == []
+    assert not (output / "release/derivatives/anonymi-bids/sub-1").exists()
+
+
+@pytest.mark.parametrize("verdict", [passed(T1W), seen("failed"), seen("could_not_tell")])
+def test_surface_needs_a_verdict_of_its_own(
+    staged: writer.StagedImage, output: Path, verdict: Verdict
+) -> None:
+    with pytest.raises(ReleaseRefused):
+        writer.release(with_surface(staged, output, SURFACE), verdict, output, DIGESTS)
+    assert not (output / "release").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        SURFACE.replace("sub-1", "sub-2"),
+        SURFACE.replace("scalp", "outerskull"),
+        SURFACE.replace("T1w", "T2w"),
+        "derivatives/other/" + SURFACE.split("/", 2)[2],
+        "sub-1/anat/sub-1_mod-T1w_scalp.surf.gii",
+    ],
+)
+def test_no_other_file_enters_as_a_surface(
+    name: str, staged: writer.StagedImage, output: Path
+) -> None:
+    with pytest.raises(ReleaseRefused):
+        writer.release(with_surface(staged, output, name), seen("passed"), output, DIGESTS)

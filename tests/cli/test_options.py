@@ -96,3 +96,14 @@ def test_underscores_and_hyphens_are_the_same():
     args = arguments("--participant_label", "01", "a_b", "--bids_filter_file=f_x.json")
     assert args.participant_label == ["01", "a_b"]
     assert args.bids_filter_file == "f_x.json"
+
+
+def test_private_pages_can_be_switched_off(tmp_path):
+    assert settings_from(arguments(), tmp_path).qc == "full"
+    assert settings_from(arguments("--qc", "none"), tmp_path).qc == "none"
+    policy = tmp_path / "mine.toml"
+    policy.write_text('qc = "slices"\n')
+    assert settings_from(arguments("--policy", str(policy)), tmp_path).qc == "slices"
+    policy.write_text('qc = "some"\n')
+    with pytest.raises(SettingsError, match="full, slices, none"):
+        settings_from(arguments("--policy", str(policy)), tmp_path)

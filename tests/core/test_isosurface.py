@@ -60,7 +60,7 @@ def test_ball_has_its_volume_and_faces_outwards(axes: tuple[float, float, float]
     affine = np.diag([*axes, 1.0])
     vertices, triangles = closed_surface(ball(), affine, spacing_mm=1.0, smooth_mm=0.8)
     volume = signed_volume(vertices, triangles)
-    assert volume == pytest.approx(ball().sum() * abs(np.prod(axes)), rel=0.05)
+    assert volume == pytest.approx(ball().sum() * abs(np.prod(axes)), rel=0.07)
     figures = describe(vertices, triangles)
     assert (figures["closed"], figures["pieces"], figures["genus"]) == (1, 1, 0)
     assert figures["edge_mean_mm"] < 1.0

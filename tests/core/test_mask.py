@@ -15,6 +15,7 @@ from anonymi_bids.core.mask import (
     erode_mm,
     fill_holes,
     head_mask,
+    is_ct,
     largest_component,
 )
 from anonymi_bids.io.images import read_image
@@ -136,3 +137,15 @@ def test_real_heads_have_a_plausible_volume(
     mask = head_mask(image.data, image.affine)
     volume = mask.sum() * float(np.prod(image.voxel_sizes)) / 1e6
     assert litres[0] < volume < litres[1]
+
+
+def test_mr_that_was_shifted_below_zero_is_no_ct(rng: np.random.Generator) -> None:
+    truth = ball((48, 48, 24), np.diag([3.0, 3.0, 3.0, 1.0]), 50)
+    tissue = rng.choice((300.0, 600.0, 900.0), truth.shape)
+    shifted = np.where(truth, tissue, 10) * 1.5 + rng.normal(0, 5, truth.shape) - 1000
+    assert shifted.min() < -800
+    assert not is_ct(shifted)
+    hounsfield = np.where(
+        truth, rng.choice((-90.0, 40.0, 900.0), truth.shape, p=(0.3, 0.5, 0.2)), -1000
+    )
+    assert is_ct(hounsfield)

@@ -214,6 +214,32 @@ def test_the_report_is_there_and_decides_nothing_from_two_people(finished):
     assert str(out) not in page
 
 
+def test_private_pages_show_every_image_the_withheld_first(finished):
+    _, out, _ = finished
+    pages = out / "private/qc"
+    assert sorted(path.name for path in pages.glob("*.html")) == [
+        "index.html",
+        "sub-01.html",
+        "sub-02.html",
+    ]
+    page = (pages / "sub-02.html").read_text()
+    for name in ("ses-a_FLAIR", "ses-a_run-1_T1w", "ses-a_run-2_T1w", "ses-a_task-rest_bold"):
+        assert page.count(f"sub-02_{name}.nii.gz</h2>") == 1
+    assert page.index("ses-a_FLAIR.nii.gz</h2>") < page.index("run-1_T1w.nii.gz</h2>")
+    assert page.count("passed every gate") == 3
+    assert NEEDLE not in page
+    assert str(out) not in page
+
+
+def test_the_release_is_searched_once_more_and_nothing_is_left(finished):
+    _, out, _ = finished
+    audit = json.loads((out / "report/audit.json").read_text())
+    assert {entry["found"] for entry in audit["traces"]} == {0}
+    assert min(entry["checked"] for entry in audit["traces"]) >= 5
+    assert audit["metadata"]["protocol"]["people"] == 2
+    assert {entry["found"] for entry in audit["metadata"]["joins"]} == {0}
+
+
 def test_a_second_run_changes_nothing(finished):
     source, out, _ = finished
     before = digests(out / "release") | digests(out / "report")

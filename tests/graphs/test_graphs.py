@@ -9,7 +9,7 @@ from anonymi_bids.graphs.deface import METHODS
 from anonymi_bids.graphs.group import init_group_wf
 from anonymi_bids.graphs.release import init_release_wf
 from anonymi_bids.graphs.session import graph_name, init_image_wf, init_participants_wf
-from anonymi_bids.settings import Settings
+from anonymi_bids.settings import Settings, merge
 
 
 @pytest.fixture
@@ -61,6 +61,7 @@ def test_an_image_passes_every_step_once(tmp_path):
         "clean_metadata",
         "run_gates",
         "extract_features",
+        "make_qc",
         "release_image",
     )
     for step in steps:
@@ -100,3 +101,14 @@ def test_the_group_graph_is_whole(tmp_path):
 
 def test_names_of_graphs_are_legal():
     assert graph_name("sub-01_ses-pre+x") == "sub_01_ses_pre_x_wf"
+
+
+def test_landmarks_in_a_sidecar_are_a_fault_unless_the_policy_lets_them_out():
+    """The step before and the gate are told by the policy, each on its own."""
+    closed = init_release_wf(settings=Settings(), output_dir="/x")
+    opened = init_release_wf(
+        settings=merge(Settings(), {"deface": {"fiducials": True}}), output_dir="/x"
+    )
+    for workflow, wanted in ((closed, False), (opened, True)):
+        for name in ("head_geometry", "clean_metadata", "run_gates"):
+            assert workflow.get_node(name).inputs.fiducials is wanted

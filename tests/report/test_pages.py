@@ -176,6 +176,8 @@ def test_charts_show_the_numbers(audit: dict[str, Any]) -> None:
     rates = figures.rates_chart(audit["attacks"])
     assert rates.startswith("<svg")
     assert rates.count("Face recognised by its shape") >= 1
+    # Each attack's row shows its own two rates and no other's.
+    assert rates.count('aria-roledescription="circle"') == 2 * len(audit["attacks"])
     face = audit["attacks"][0]
     assert figures.gallery_chart(face).startswith("<svg")
     assert figures.scores_chart(face).startswith("<svg")
@@ -195,3 +197,98 @@ def test_small_words() -> None:
     assert wording.icon_count(entry, "") == 1
     assert wording.icon_count(entry, "positive_control") == 100
     assert wording.icon_count(entry, "chance") == 0
+
+
+def test_first_page_speaks_to_each_class_of_recipients(audit: dict[str, Any]) -> None:
+    words = Text(render_page(audit)).words
+    first = words[: words.index("In plain words")]
+    for row in audit["verdict"]["recipients"]:
+        assert row["who"] in first
+    assert [row["limit"] for row in audit["verdict"]["recipients"]] == [0.09, 0.2, 0.333333]
+    for needed in (
+        "about 40 people in 100",
+        "doi:10.1016/j.neuroimage.2025.121476",
+        "WP 216",
+        "Singling out",
+        "Linking",
+        "Inferring",
+        "What cannot be concluded",
+        "Valid until",
+        "Any of these attacks",
+    ):
+        assert needed in first
+
+
+def test_failed_control_is_red_and_gives_no_all_clear(audit: dict[str, Any]) -> None:
+    face = audit["attacks"][0]
+    face["positive_control"].update(hits=2, interval=[0.02, 0.4], passed=False)
+    page = render_page(audit)
+    alarm = re.search(r'<div class="alarm">(.*?)</div>', page, re.S)
+    assert alarm is not None
+    assert "found 2 of 14" in alarm[1]
+    assert "no all-clear" in alarm[1]
+    assert 'class="result bad">2 of 14, failed' in page
+    for entry in audit["attacks"]:
+        entry["positive_control"]["passed"] = True
+    assert '<div class="alarm">' not in render_page(audit)
+
+
+def test_five_people_cannot_show_a_small_risk() -> None:
+    from anonymi_bids.audit.open_ends import cannot_conclude, people_needed
+
+    entry = {"title": "X", "threshold": 0.09, "n": 5, "hits": 0}
+    entry |= {"positive_control": {"passed": False}, "second_visits": {"real": 0}}
+    said = " ".join(cannot_conclude([entry]))
+    for needed in ("among 5", "45 of 100", "32 people", "simulated", "too small", "more than 5"):
+        assert needed in said
+    assert people_needed([entry]) == 32
+    assert people_needed([entry | {"hits": 5}]) == 115
+    assert people_needed([]) is None
+    assert len(cannot_conclude([])) == 1
+
+
+def test_what_is_left_in_the_release_fails_it(tmp_path: Path) -> None:
+    from anonymi_bids.audit.attacks import run_audit
+    from anonymi_bids.settings import Settings
+
+    release = tmp_path / "release"
+    release.mkdir()
+    (release / "participants.tsv").write_text("participant_id\tnote\nsub-1\ta.b@c.org\n")
+    found = run_audit(
+        tmp_path / "none", settings=Settings(), released=[], withheld={}, release=release
+    )
+    assert found["verdict"]["result"] == "does not meet"
+    assert {row["result"] for row in found["verdict"]["recipients"]} == {"does not meet"}
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema.validate(found, schema, cls=jsonschema.Draft202012Validator)
+    words = Text(render_page(found)).words
+    assert "looks like an identifier" in words
+    assert "c.org" not in words
+
+
+def test_all_eighteen_identifiers_are_answered(audit: dict[str, Any]) -> None:
+    from anonymi_bids.report.checklists import hipaa
+
+    rows = hipaa(audit)
+    assert "".join(row[0] for row in rows) == "ABCDEFGHIJKLMNOPQR"
+    assert {row[2] for row in rows[:15]} == {"not looked for"}
+    places = [
+        {"place": f"{name} x", "checked": 3, "found": 0} for name in ("texts", "names", "sidecar")
+    ]
+    clean = {row[0]: row[2] for row in hipaa(audit | {"traces": places})}
+    assert clean["A"] == "not found"
+    assert clean["D"] == "kept out"
+    assert clean["P"] == clean["R"] == "stays"
+    places[0]["found"] = 1
+    left = {row[0]: row[2] for row in hipaa(audit | {"traces": places})}
+    assert {left[letter] for letter in "ABCDEFGHIJKLMNO"} == {"FOUND"}
+
+
+def test_table_risk_is_at_most_where_the_population_is_unknown(audit: dict[str, Any]) -> None:
+    from anonymi_bids.report.summary import table_risk
+
+    rows = table_risk(audit["metadata"])
+    assert [row[1].startswith("at most") for row in rows] == [False, True, False]
+    audit["metadata"]["risk"]["population_known"] = True
+    assert "at most" not in str(table_risk(audit["metadata"]))
+    assert table_risk(audit["metadata"] | {"risk": None}) == []

@@ -1,0 +1,1 @@
+"""What de-identification does to the geometry and forward models of EEG."""

@@ -1,0 +1,232 @@
+"""One head: original and de-identified, their geometry and their forward models."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from anonymi_bids.core.fill import fill_air
+from anonymi_bids.core.grid import apply_affine, resample, voxel_sizes
+from anonymi_bids.core.mask import head_mask
+from anonymi_bids.deface.mask import build_region
+from anonymi_bids.deface.refill import refilled
+from anonymi_bids.deface.surface import plan_surface
+from anonymi_bids.head.atlas import load_atlas
+from anonymi_bids.head.geometry import FIDUCIALS, find_fiducials, skull_surface
+from anonymi_bids.head.locate import find_head
+from anonymi_bids.model import Image
+from anonymi_bids.phantoms.records import Phantom
+from anonymi_bids.settings import DefaceSettings
+from benchmarks.common import one_thread, read_json, write_json
+from benchmarks.eeg import forward, meshes
+from benchmarks.quality.cases import Case, make
+from benchmarks.quality.measure import true_fit
+
+METHODS = ("newface", "blur", "mask")
+NEW_FACES = 6_000_000
+GAIN = 8.0
+BORDER_MM = 3.0
+"""Skin this near to the changed region counts as its border, not as scalp outside."""
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A head, what is to be measured of it (`PARTS`), and where its results lie."""
+
+    case: Case
+    part: str
+    heads: Path
+    folder: Path
+    skull_vertices: int
+    scalp_vertices: int
+    other_mesh: bool
+
+    @property
+    def result(self) -> Path:
+        """File of the result."""
+        return self.folder / f"{self.case.key}_{self.case.spacing_mm}mm_{self.part}.json"
+
+
+def run_task(task: Task) -> str:
+    """Measure one head; returns one line about it."""
+    one_thread()
+    clock = time.process_time()
+    phantom = make(task.case, task.heads)
+    figures = PARTS[task.part](task, phantom)
+    figures |= {"name": task.case.name, "kind": task.case.kind, "number": task.case.number}
+    figures["cpu_s"] = time.process_time() - clock
+    write_json(task.result, figures)
+    return f"{task.case.key} {task.part}: {told(figures)}, {figures['cpu_s']:.0f} s"
+
+
+def told(figures: dict[str, Any]) -> str:
+    """The main figures in a few words."""
+    if "fiducials" in figures:
+        return str({name: entry["found_mm"] for name, entry in figures["fiducials"].items()})
+    against = figures["eeg"]["against_original"]
+    return ", ".join(f"{name} {entry['rdm_median']:.4f}" for name, entry in against.items())
+
+
+def fiducials(task: Task, phantom: Phantom) -> dict[str, Any]:
+    """Errors of the landmarks, the head found in the scan as in a run."""
+    return {"fiducials": fiducial_errors(phantom, stored(phantom), pose(task, phantom))}
+
+
+def models(task: Task, phantom: Phantom) -> dict[str, Any]:
+    """Geometry and forward models; the atlas is placed by the true landmarks."""
+    place = true_fit(phantom, load_atlas().landmarks).atlas_to_image
+    image = stored(phantom)
+    made = {name: deidentified(image, place, name, task.case) for name in METHODS}
+    skull = meshes.skull_of(phantom.labels.data, phantom.labels.affine, task.skull_vertices)
+    head = head_mask(image.data, image.affine)
+    after = {name: head_mask(data, image.affine) for name, (data, _) in made.items()}
+    return {
+        "geometry": {
+            name: geometry(image, head, after[name], *made[name], skull) for name in METHODS
+        },
+        "skull_of_atlas": skull_error(place, skull),
+        "eeg": eeg(task, phantom, image, head, after, made, skull),
+    }
+
+
+PARTS = {"fiducials": fiducials, "models": models}
+
+
+def pose(task: Task, phantom: Phantom) -> npt.NDArray[np.float64]:
+    """Where the head is found; kept, so that a stopped run need not look again."""
+    kept = task.folder / f"{task.case.key}_fit.json"
+    if kept.exists():
+        return np.array(read_json(kept)["atlas_to_image"])
+    fit = find_head(phantom.image, load_atlas(), seed=task.case.seed)
+    write_json(kept, {"atlas_to_image": fit.atlas_to_image, "status": fit.status})
+    return fit.atlas_to_image
+
+
+def stored(phantom: Phantom) -> Image:
+    """Painted image as int16, as scanners store it."""
+    data = np.clip(np.rint(phantom.image.data * GAIN), -32768, 32767).astype(np.int16)
+    return Image(data, phantom.image.affine)
+
+
+def deidentified(
+    image: Image, place: npt.NDArray[np.float64], method: str, case: Case
+) -> tuple[npt.NDArray[np.int16], Mask]:
+    """Voxels after a method, and which ones it may have changed."""
+    scaled = Image(image.data.astype(np.float32), image.affine)
+    settings, rng = DefaceSettings(), np.random.default_rng([case.seed, case.number])
+    common: dict[str, Any] = {"brain_margin_mm": settings.brain_margin_mm, "ears": True}
+    if method == "mask":
+        region = build_region(scaled, load_atlas(), place, **common)
+        return fill_air(image.data, region.removed, region.air, rng), region.removed
+    region, plan = plan_surface(
+        scaled,
+        load_atlas(),
+        place,
+        style=method,
+        smooth_mm=settings.blur_mm,
+        seed=NEW_FACES + case.number,
+        **common,
+    )
+    return refilled(image.data, plan, rng), region.removed
+
+
+def fiducial_errors(
+    phantom: Phantom, image: Image, place: npt.NDArray[np.float64]
+) -> dict[str, dict[str, float | None]]:
+    """Distance of found landmarks, and of the atlas' carried ones, from the true ones, mm."""
+    atlas = load_atlas()
+    found = find_fiducials(image, atlas, place)
+    errors = {}
+    for name, mark in FIDUCIALS.items():
+        true = getattr(phantom, mark)
+        carried = apply_affine(place, atlas.landmarks[mark])
+        errors[name] = {
+            "found_mm": float(np.linalg.norm(found[name] - true)) if name in found else None,
+            "atlas_mm": float(np.linalg.norm(carried - true)),
+        }
+    return errors
+
+
+def geometry(
+    image: Image, head: Mask, after: Mask, data: Any, removed: Mask, skull: meshes.Skull
+) -> dict[str, float]:
+    """How far the scalp moved outside and inside the changed region; what changed in the skull."""
+    sizes = voxel_sizes(image.affine)
+    near = ndimage.distance_transform_edt(~removed, sampling=sizes) <= BORDER_MM
+    differ = (head != after) & ~near
+    border = head & ~ndimage.binary_erosion(head)
+    new_border = after & ~ndimage.binary_erosion(after)
+    apart = ndimage.distance_transform_edt(~new_border, sampling=sizes)
+    skin, scalp = border & removed, border & ~near
+    shape = (removed.shape[0], removed.shape[1], removed.shape[2])
+    case = resample(skull.envelope, skull.affine, image.affine, shape)
+    return {
+        "scalp_outside_moved_max_mm": float(apart[scalp].max()) if differ.any() else 0.0,
+        "scalp_outside_voxels_changed": int(differ.sum()),
+        "skull_voxels": int(case.sum()),
+        "skull_voxels_changed": int(((data != image.data) & case).sum()),
+        "skin_moved_mean_mm": float(apart[skin].mean()),
+        "skin_moved_p95_mm": float(np.percentile(apart[skin], 95)),
+    }
+
+
+def skull_error(place: npt.NDArray[np.float64], skull: meshes.Skull) -> dict[str, float]:
+    """How far the atlas' outer skull lies from the true one, mm, above the centre of the brain."""
+    vertices = skull_surface(place).vertices[::20] - skull.centre
+    up = vertices[vertices @ place[:3, 2] > 0]
+    distance = np.linalg.norm(up, axis=1)
+    off = np.abs(distance - forward.along(skull.outer, up / distance[:, None]))
+    return {"mean_mm": float(off.mean()), "p95_mm": float(np.percentile(off, 95))}
+
+
+def eeg(
+    task: Task,
+    phantom: Phantom,
+    image: Image,
+    head: Mask,
+    after: dict[str, Mask],
+    made: dict[str, Any],
+    skull: meshes.Skull,
+) -> dict[str, Any]:
+    """Lead fields of the original and of each method on the same electrodes and sources."""
+    from scipy.spatial.transform import Rotation
+
+    forward.quiet()
+    fiducials = {name: getattr(phantom, name) for name in ("nasion", "lpa", "rpa")}
+    count = task.scalp_vertices
+    scalp, lifted = meshes.scalp_of(head, image.affine, skull, count)
+    points = forward.electrodes(scalp, skull.centre, fiducials)
+    places = forward.sources(skull)
+    own = forward.lead_field(skull, scalp, places, points)
+    against, lifts = {}, {"original": lifted}
+    for name, mask in after.items():
+        other, lifts[name] = meshes.scalp_of(mask, image.affine, skull, count)
+        against[name] = forward.compare(own, forward.lead_field(skull, other, places, points))
+    if task.other_mesh:
+        turn = Rotation.from_euler("xyz", (20, 30, 50), degrees=True).as_matrix()
+        other, _ = meshes.scalp_of(head, image.affine, skull, count, turn)
+        against["original, other mesh"] = forward.compare(
+            own, forward.lead_field(skull, other, places, points)
+        )
+    inner = apply_affine(
+        np.linalg.inv(image.affine),
+        skull.centre + points * (1 - 3 / np.linalg.norm(points, axis=1, keepdims=True)),
+    )
+    changed = {}
+    for name, (_, removed) in made.items():
+        near = ndimage.map_coordinates(removed.astype(np.float32), inner.T, order=1) > 0
+        changed[name] = [forward.NAMES[i] for i in np.flatnonzero(near)]
+    return {
+        "against_original": against,
+        "electrodes_in_changed_region": changed,
+        "lifted_off_the_skull": lifts,
+        "n_sources": len(places),
+    }
