@@ -148,7 +148,7 @@ def _notes() -> str:
         "same attack on untouched second visits, nothing missing (the metric learnt on the rest: "
         "the rest only). *On noise*: the same attack fed with noise; it must find no more than by "
         "guessing. *Planted*: the new face with 25 or 50 % of the own depth mixed in; a test that "
-        "does not find these people would prove nothing (25 % is hardly told from 0 with so few people). *Changed region*: pixels that change in "
+        "does not find these people would prove nothing. *Changed region*: pixels that change in "
         "at least a tenth of the heads, so that a strip of own skin along the border is among "
         "them. *Meshes*: another identity on the model's own vertices, with the distances of the "
         "method; `mask` shows nothing where the face was (too little skin for the audit to count "
