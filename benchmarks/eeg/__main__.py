@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
 
     folder = OUT / "eeg" / f"{args.digest}_seed-{args.seed}"
     tasks = []
-    for part, spacing in (("models", args.model_spacing), ("fiducials", args.spacing)):
+    for part, spacing in (("fiducials", args.spacing), ("models", args.model_spacing)):
         n_heads = args.n_heads if args.heads.is_dir() and part == "fiducials" else 0
         for case in all_cases(args.n, n_heads, args.seed, spacing):
             if case.contrast == "T1w" and case.visit == 1:

@@ -76,8 +76,14 @@ def told(figures: dict[str, Any]) -> str:
 
 
 def fiducials(task: Task, phantom: Phantom) -> dict[str, Any]:
-    """Errors of the landmarks, the head found in the scan as in a run."""
-    return {"fiducials": fiducial_errors(phantom, stored(phantom), pose(task, phantom))}
+    """Errors of landmarks and of the atlas' skull, the head found in the scan as in a run."""
+    place = pose(task, phantom)
+    found: dict[str, Any] = {"fiducials": fiducial_errors(phantom, stored(phantom), place)}
+    if task.case.kind == "person":
+        labels = phantom.labels
+        skull = meshes.skull_of(labels.data, labels.affine, task.skull_vertices)
+        found["skull_of_atlas"] = skull_error(place, skull)
+    return found
 
 
 def models(task: Task, phantom: Phantom) -> dict[str, Any]:
@@ -92,7 +98,6 @@ def models(task: Task, phantom: Phantom) -> dict[str, Any]:
         "geometry": {
             name: geometry(image, head, after[name], *made[name], skull) for name in METHODS
         },
-        "skull_of_atlas": skull_error(place, skull),
         "eeg": eeg(task, phantom, image, head, after, made, skull),
     }
 

@@ -38,7 +38,9 @@ def summarise(
                 seen[electrode] = seen.get(electrode, 0) + 1
         figures["electrodes_in_changed_region"][name] = seen
     figures["lifted"] = _columns([e["eeg"]["lifted_off_the_skull"] for e in models])
-    figures["skull_of_atlas"] = _columns([e["skull_of_atlas"] for e in models])
+    figures["skull_of_atlas"] = _columns(
+        [e["skull_of_atlas"] for e in found if "skull_of_atlas" in e]
+    )
     for group, part in _groups(found).items():
         figures["fiducials"][group] = {
             name: {
@@ -193,23 +195,31 @@ def _geometry_row(name: str, c: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _geometry_text(figures: dict[str, Any]) -> str:
-    skull = figures["skull_of_atlas"]
-    if not skull:
+    if not figures["geometry"]:
         return ""
     inside = {
         name: ", ".join(f"{electrode} ({count})" for electrode, count in seen.items()) or "none"
         for name, seen in figures["electrodes_in_changed_region"].items()
     }
+    skull = figures["skull_of_atlas"]
+    atlas = (
+        f"The surface `outerskull` is the atlas', carried to the scan: above the middle of the "
+        f"brain it lies {skull['mean_mm']['mean']:.1f} mm (95 %: "
+        f"{skull['p95_mm']['mean']:.1f} mm) from the true one (n = {skull['mean_mm']['n']})."
+        if skull
+        else "How far the atlas' skull lies from the true one has not been measured yet."
+    )
     lifted = figures["lifted"]["mask"]["max"]
     return (
-        "Outside: farther than 3 mm from a voxel that may have been changed; skin in the regions: "
-        "face and ears, to the nearest new skin. The surface `outerskull` is the atlas' carried "
-        f"to the scan; above the middle of the brain it lies {skull['mean_mm']['mean']:.1f} mm "
-        f"(95 %: {skull['p95_mm']['mean']:.1f} mm) from the true one on average.\n\n"
+        "Outside: farther than 3 mm from a voxel that may have been changed; skin in the "
+        "regions: face and ears, to the nearest new skin. The head is taken from each image by "
+        "itself, as a user would: every *voxel* outside the region is bit-identical, but holes "
+        "are closed and the threshold of air is found anew. Within the outer skull: within an "
+        "envelope that fills its dents, orbits and temples too.\n\n"
         "Electrodes that stand on a changed region (in how many people): "
         + "; ".join(f"{name}: {text}" for name, text in inside.items())
         + f". After `mask` up to {lifted:.1%} of the scalp's vertices would have lain within the "
-        "skull and were lifted off it, or no model could be made.\n"
+        f"skull and were lifted off it, or no model could be made.\n\n{atlas}\n"
     )
 
 

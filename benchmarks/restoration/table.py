@@ -68,7 +68,7 @@ def page(figures: Figures) -> str:
         "learn never see either person of a pair that they score. *Coupled*: face and vault are "
         "one draw of the shape model, which the attacker has too: an upper bound. *Uncoupled*: "
         "face and vault are drawn apart, with shape the model does not know: a lower bound. "
-        "Real heads lie between.\n"
+        "Real heads were not tried.\n"
     ]
     for level, title in TITLES.items():
         for cohort, methods in figures[level].items():

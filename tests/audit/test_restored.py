@@ -10,6 +10,7 @@ import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from anonymi_bids.audit import learn, restore, restored
@@ -217,6 +218,7 @@ def test_rows_are_those_of_single_views() -> None:
     assert np.isnan(rows[2][-int(pixels[1].sum()) :]).all()
 
 
+@hypothesis_settings(deadline=None, max_examples=20)
 @given(st.floats(2.0, 6.0), st.integers(0, 100))
 def test_deblurring_brings_back_what_a_low_pass_took(smooth_mm: float, seed: int) -> None:
     from scipy import ndimage
