@@ -54,30 +54,30 @@ def find_head_checked(image: Image, atlas: Atlas, model: Any, *, seed: int = 0) 
     sight = see_head(image, atlas, model)
     if sight.confidence >= SURE_SIGHT:
         fit = find_head(image, atlas, seed=seed, start=sight.atlas_to_image)
-        apart = contradiction(sight, fit.atlas_to_image, atlas)
+        apart = contradiction(sight, fit.atlas_to_image, atlas, image)
         if fit.confidence >= TRUSTED_FIT and not apart:
             figures = {**fit.figures, "sight": sight.confidence, "by_network": 1.0}
             return replace(fit, figures=figures)
     fit = find_head(image, atlas, seed=seed)
-    if fit.status != "no_head" and contradiction(sight, fit.atlas_to_image, atlas):
+    if fit.status != "no_head" and contradiction(sight, fit.atlas_to_image, atlas, image):
         # A header that names the axes wrongly hides the head from the network, not from a search.
         again = see_head(image, atlas, model, start=fit.atlas_to_image)
         sight = max(sight, again, key=lambda one: one.confidence)
-    return confronted(fit, sight, atlas)
+    return confronted(fit, sight, atlas, image)
 
 
-def confronted(fit: HeadFit, sight: Sight, atlas: Atlas) -> HeadFit:
+def confronted(fit: HeadFit, sight: Sight, atlas: Atlas, image: Image) -> HeadFit:
     """Hold a registration against an unsure network: if they contradict, no head was found."""
     figures = {**fit.figures, "sight": sight.confidence, "by_network": 0.0}
-    against = contradiction(sight, fit.atlas_to_image, atlas)
+    against = contradiction(sight, fit.atlas_to_image, atlas, image)
     if sight.confidence >= SOME_SIGHT and against:
         return replace(fit, confidence=0.0, status="no_head", sentence=against, figures=figures)
     return replace(fit, figures=figures)
 
 
-def contradiction(sight: Sight, atlas_to_image: Affine, atlas: Atlas) -> str:
+def contradiction(sight: Sight, atlas_to_image: Affine, atlas: Atlas, image: Image) -> str:
     """Say how far network and registration are apart, if too far; else say nothing."""
-    apart = apart_mm(atlas_to_image, sight.atlas_to_image, atlas)
+    apart = apart_mm(sight.atlas_to_image, atlas_to_image, atlas, image)
     if apart <= MAX_APART_MM:
         return ""
     return (

@@ -44,6 +44,8 @@ UPRIGHT_FROM = 0.1
 PROBES = ("nasion", "lpa", "rpa", "chin", "vertex")
 """Points of the atlas at which two affine maps are compared."""
 
+NEAR_VIEW_MM = 5.0
+
 RAMPS = {
     "residual_mm": (10.0, 5.0),
     "landmark_mm": (20.0, 9.0),
@@ -175,10 +177,20 @@ def averaged_maps(one: HeadMap, two: HeadMap) -> HeadMap:
     )
 
 
-def apart_mm(one: Affine, two: Affine, atlas: Atlas) -> float:
-    """Largest distance between what two affine maps make of some points of the atlas, mm."""
+def apart_mm(one: Affine, two: Affine, atlas: Atlas, image: Image | None = None) -> float:
+    """Largest distance between what two affine maps make of some points of the atlas, mm.
+
+    With an image, only of those that the second puts into its field of view, or near it: what
+    neither saw, both only guess. If none is there, all count.
+    """
     points = np.stack([atlas.landmarks[name] for name in PROBES])
     apart = np.linalg.norm(apply_affine(one, points) - apply_affine(two, points), axis=1)
+    if image is not None:
+        to_voxel = np.linalg.inv(image.affine).astype(np.float64)
+        voxel = apply_affine(to_voxel, apply_affine(two, points))
+        slack = NEAR_VIEW_MM / image.voxel_sizes
+        seen = ((voxel > -slack) & (voxel < np.array(image.data.shape) - 1 + slack)).all(axis=1)
+        apart = apart[seen] if seen.any() else apart
     return float(apart.max())
 
 

@@ -79,7 +79,7 @@ class MlDeface(EvidenceStep):
                 f"{self.inputs.min_confidence:.2f} is needed); use the method mask.",
                 "sight": sight.figures,
             }
-        against = contradiction(sight, carried, atlas)
+        against = contradiction(sight, carried, atlas, image)
         if against:
             return {"failure": against, "sight": sight.figures}
         region = build_region(

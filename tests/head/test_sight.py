@@ -151,13 +151,13 @@ def test_network_and_registration_that_contradict_find_no_head() -> None:
     other = POSE.copy()
     other[:3, 3] += (0, 30, 0)
     fit = HeadFit(other, 0.9, "head", "A head with its face was found.", {})
-    against = find.confronted(fit, unsure, atlas)
+    against = find.confronted(fit, unsure, atlas, image)
     assert against.status == "no_head"
     assert against.confidence == 0
     assert "30 mm apart" in against.sentence
-    near = find.confronted(replace(fit, atlas_to_image=POSE), unsure, atlas)
+    near = find.confronted(replace(fit, atlas_to_image=POSE), unsure, atlas, image)
     assert near.status == "head"
-    blind = find.confronted(fit, replace(unsure, confidence=0.1), atlas)
+    blind = find.confronted(fit, replace(unsure, confidence=0.1), atlas, image)
     assert blind.status == "head"
 
 
@@ -198,6 +198,23 @@ def test_network_and_registration_check_each_other(
     assert fit.status == status
     assert (fit.confidence > 0) == (status == "head")
     assert fit.figures["sight"] == confidence
+
+
+def test_what_is_out_of_view_is_not_compared() -> None:
+    atlas = load_atlas()
+    scan = scan_of(atlas, POSE)
+    # Both maps agree above the nose and bend apart below it.
+    bent = POSE.copy()
+    bent[1, 2] += 0.3
+    bent[1, 3] -= 0.3 * atlas.landmarks["vertex"][2]
+    chin = apply_affine(POSE, atlas.landmarks["chin"])
+    low = int(apply_affine(np.linalg.inv(scan.affine), chin)[2]) + 20
+    affine = scan.affine.copy()
+    affine[:3, 3] = apply_affine(affine, (0, 0, low))
+    upper = Image(scan.data[:, :, low:], affine)
+    assert sight.apart_mm(bent, POSE, atlas, scan) > sight.apart_mm(bent, POSE, atlas, upper)
+    nowhere = Image(scan.data[:2, :2, :2], affine)
+    assert sight.apart_mm(bent, POSE, atlas, nowhere) == sight.apart_mm(bent, POSE, atlas)
 
 
 def test_the_grid_holds_the_whole_head_but_for_the_neck() -> None:
