@@ -83,7 +83,7 @@ class DefaceSettings:
     method: str = "mask"
     ears: bool = True
     brain_margin_mm: float = 5.0
-    ml_brain_margin_mm: float = 3.0
+    ml_brain_margin_mm: float = 5.0
     surface_style: str = "newface"
     blur_mm: float = 16.0
     surfaces: bool = False

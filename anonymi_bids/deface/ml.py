@@ -22,6 +22,9 @@ Mask = npt.NDArray[np.bool_]
 
 SHADOW_MM = 40.0
 """Air belongs to a region up to this distance from it."""
+REGION_SHARE, BRAIN_SHARE = 0.3, 0.1
+"""From this share on a voxel counts as region and as brain: doubt goes with the face, and more
+doubt with the brain."""
 GROWN_MM = 2.0
 """Regions are grown by this within the head: the network knows their border to a voxel."""
 
@@ -48,8 +51,8 @@ def build_region(
         ``figures``: ``removed_ml``, ``face_ml``, ``brain_ml``.
     """
     chosen = seen.regions if ears else seen.regions[:1]
-    region = np.max(chosen, axis=0) > 0.5
-    brain = (seen.share("brain", "csf") > 0.5) & seen.in_view
+    region = np.max(chosen, axis=0) > REGION_SHARE
+    brain = (seen.share("brain", "csf") > BRAIN_SHARE) & seen.in_view
     head = (seen.shares[0] < 0.5) & seen.in_view
     removed = _with_shadow(region, head)
     protected = distance_mm(~brain, SPACING_MM) <= brain_margin_mm

@@ -65,12 +65,13 @@ def true_fit(phantom: Phantom, landmarks: Any) -> HeadFit:
 def find(path: Path, *, seed: int, known: HeadFit | None = None) -> tuple[HeadFit, float]:
     """Find the head, unless its place is given; with CPU seconds."""
     from anonymi_bids.head.atlas import load_atlas
-    from anonymi_bids.head.locate import find_head
+    from anonymi_bids.head.find import find_head_checked
+    from anonymi_bids.head.network import load_model
 
     if known is not None:
         return known, 0.0
     clock = time.process_time()
-    fit = find_head(read_image(path), load_atlas(), seed=seed)
+    fit = find_head_checked(read_image(path), load_atlas(), load_model(), seed=seed)
     return fit, time.process_time() - clock
 
 
