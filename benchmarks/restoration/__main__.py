@@ -32,6 +32,8 @@ from benchmarks.common import (
     write_text,
 )
 
+FEWEST_IMAGES = 12
+"""Attackers who learn want at least so many people."""
 ROOMS = ("core", "io", "phantoms", "head", "deface")
 
 
@@ -58,6 +60,7 @@ def main(argv: list[str] | None = None) -> int:
         "settings": {
             "n": args.n,
             "n_surface": args.n_surface,
+            "quality": args.quality is not None,
             "seed": args.seed,
             "sources": digest,
         },
@@ -88,10 +91,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--quality",
         type=Path,
-        action="append",
-        default=[],
-        metavar="METHOD=DIR",
-        help="results of benchmarks.quality for a method, such as mask=benchmarks/out/quality/…",
+        help="results of benchmarks.quality, a folder of benchmarks/out/quality",
     )
     return parser.parse_args(argv)
 
@@ -126,26 +126,26 @@ def level_figures(level: str, tasks: list[Any], seed: int) -> dict[str, Any]:
     return figures
 
 
-def voxel_figures(folders: list[Path], seed: int) -> dict[str, Any]:
+def voxel_figures(folder: Path | None, seed: int) -> dict[str, Any]:
     """Attack what the quality benchmark made: coupled people, one frontal view, whole images."""
+    from benchmarks.quality.__main__ import METHODS
     from benchmarks.restoration.attack import score_method
 
     figures: dict[str, Any] = {}
-    for entry in folders:
-        method, _, place = str(entry).partition("=")
+    for method in METHODS if folder is not None else ():
         people = []
-        for first in sorted(Path(place).glob("person-*_visit-1_T1w.npz")):
-            second = first.with_name(first.name.replace("visit-1", "visit-2"))
-            if second.exists():
-                one, two = _read(first), _read(second)
+        for after in sorted(Path(str(folder)).glob(f"person-*_visit-1_T1w_{method}.npz")):
+            second = after.with_name(after.name.replace(f"_{method}.", "_before."))
+            first = second.with_name(second.name.replace("visit-1", "visit-2"))
+            if first.exists() and second.exists():
                 people.append(
                     {
-                        "original1_head": one["whole_before"][None],
-                        "original2_head": two["whole_before"][None],
-                        f"{method}_head": two["whole_after"][None],
+                        "original1_head": _read(first)["whole"][None],
+                        "original2_head": _read(second)["whole"][None],
+                        f"{method}_head": _read(after)["whole"][None],
                     }
                 )
-        if len(people) >= 2:
+        if len(people) >= FEWEST_IMAGES:
             figures[method] = score_method(people, method, _face_window(people[0]), seed)
     return figures
 

@@ -61,8 +61,10 @@ def page(figures: Figures) -> str:
     settings = figures["settings"]
     parts = [
         "# Restoration: can a face that was taken away be brought back?\n\n"
-        f"Written by `python -m benchmarks.restoration --n {settings['n']} --seed "
-        f"{settings['seed']}`; every number stands in `restoration.json`. Digital people at two "
+        f"Written by `python -m benchmarks.restoration --n {settings['n']} --n-surface "
+        f"{settings['n_surface']} --seed {settings['seed']}"
+        f"{' --quality DIR' if settings.get('quality') else ''}`; every number stands "
+        "in `restoration.json`. Digital people at two "
         "visits; the second is de-identified, and everybody's is searched for the person known "
         "from the first. Rank 1, the person is the unit, Clopper–Pearson 95 %. Attackers who "
         "learn never see either person of a pair that they score. *Coupled*: face and vault are "
