@@ -17,7 +17,7 @@ from scipy import ndimage
 from anonymi_bids.core.grid import Affine, resample, voxel_sizes
 from anonymi_bids.core.mask import air_threshold, dilate_mm, head_mask, is_ct
 from anonymi_bids.core.register import inverse, take_apart
-from anonymi_bids.errors import NotAHead, RegistrationFailed
+from anonymi_bids.errors import RegistrationFailed
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.head.judge import judge, measure
 from anonymi_bids.head.register import coarse_image, register, similarity
@@ -31,6 +31,7 @@ from anonymi_bids.head.search import (
     search,
     tilted_starts,
 )
+from anonymi_bids.head.signal import finite_range
 from anonymi_bids.model import HeadFit, Image
 
 WORK_MM = 2.5
@@ -128,14 +129,7 @@ def prepare(image: Image) -> Prepared:
         If there is no finite value or all are equal.
     """
     data = np.asarray(image.data, np.float32)
-    finite = np.isfinite(data)
-    if not finite.any():
-        raise NotAHead("The image holds no finite value, so there is no head in it; withhold it.")
-    low, high = float(data[finite].min()), float(data[finite].max())
-    if low == high:
-        raise NotAHead(
-            "All voxels of the image have one value, so there is no head in it; withhold it."
-        )
+    finite, low, _high = finite_range(data)
     data = np.where(finite, data, np.float32(low))
     limit = air_threshold(data)
     if is_ct(data):

@@ -18,7 +18,6 @@ from scipy import ndimage
 from anonymi_bids.core.grid import Affine, apply_affine, resample
 from anonymi_bids.core.mask import air_threshold
 from anonymi_bids.core.register import take_apart
-from anonymi_bids.errors import NotAHead
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.head.network import (
     CENTRE_ATLAS_MM,
@@ -31,6 +30,7 @@ from anonymi_bids.head.network import (
     grid_at,
     look,
 )
+from anonymi_bids.head.signal import finite_range
 from anonymi_bids.model import Image
 
 BELOW_TOP_MM = 100.0
@@ -118,11 +118,7 @@ def first_centre(image: Image) -> npt.NDArray[np.float64]:
         If there is no finite value or all are equal.
     """
     data = np.asarray(image.data, np.float32)
-    finite = np.isfinite(data)
-    if not finite.any() or float(data[finite].min()) == float(data[finite].max()):
-        raise NotAHead(
-            "All voxels of the image have one value, so there is no head in it; withhold it."
-        )
+    finite_range(data)
     data = np.nan_to_num(data, posinf=0.0, neginf=0.0)
     steps = np.maximum(1, np.floor(COARSE_MM / image.voxel_sizes)).astype(int)
     thin, affine = averaged(data, image.affine, steps)

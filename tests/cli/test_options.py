@@ -74,9 +74,10 @@ def test_options_that_are_not_built_are_refused(tmp_path, option):
         settings_from(arguments(option), tmp_path)
 
 
-def test_a_method_that_is_not_built_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="not built"):
-        settings_from(arguments("--method", "ml"), tmp_path)
+@pytest.mark.parametrize("method", ["mask", "surface", "ml"])
+def test_the_method_is_a_setting(tmp_path, method):
+    settings = settings_from(arguments("--method", method, "--seed", "1"), tmp_path)
+    assert settings.deface.method == method
 
 
 def test_changing_the_vault_is_refused_with_the_reason(tmp_path):
