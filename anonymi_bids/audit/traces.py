@@ -29,10 +29,11 @@ _DATE = re.compile(
 )
 _LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z])\d{7,}(?!\d)")
 _TELLING = re.compile(
-    r"Patient|Physician|Operator|Institution|Station|Address|Accession|Birth|Comment|"
+    r"(?<!^ImageOrientation)Patient(?!Position$)|Physician|Operator|Institution|Station|Address|Accession|Birth|Comment|"
     r"(?:Study|Series|SOP)InstanceUID|StudyID|ProtocolName|SeriesDescription|StudyDescription",
 )
-"""Sidecar fields that dcm2niix and scanners write about people and places."""
+"""Sidecar fields that dcm2niix and scanners write about people and places; how the person lay
+(``PatientPosition``, ``ImageOrientationPatientDICOM``) tells nothing of who it was."""
 
 _NIFTI1 = ((4, 10), (14, 18), (148, 80), (228, 24), (328, 16))
 """(offset, length): data_type, db_name, descrip, aux_file, intent_name."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from anonymi_bids.audit.traces import look_for_traces
+from anonymi_bids.bids.sidecar import ALLOWED_KEYS
 from anonymi_bids.io.images import write_image
 
 ORIGINAL = "Zyxwvut"
@@ -114,6 +115,19 @@ def test_an_image_cut_short_is_no_clean_one(release: Path) -> None:
 def test_traces_beside_images(release: Path, name: str, text: str, place: str) -> None:
     (release / name).write_text(text)
     assert place in found(release)
+
+
+def test_no_field_that_cleaning_lets_through_is_an_alarm(release: Path) -> None:
+    sidecar = release / "sub-k3v9q2xd" / "anat" / "sub-k3v9q2xd_T1w.json"
+    sidecar.write_text(json.dumps(dict.fromkeys(sorted(ALLOWED_KEYS), 1)))
+    assert found(release) == {}
+
+
+@pytest.mark.parametrize("name", ["PatientPositionNote", "PatientID", "XImageOrientationPatient"])
+def test_fields_named_almost_like_allowed_ones_are_seen(release: Path, name: str) -> None:
+    sidecar = release / "sub-k3v9q2xd" / "anat" / "sub-k3v9q2xd_T1w.json"
+    sidecar.write_text(json.dumps({name: 1}))
+    assert found(release) == {"sidecar": 1}
 
 
 def test_links_are_seen_and_not_followed(release: Path) -> None:
