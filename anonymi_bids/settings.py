@@ -17,6 +17,8 @@ from anonymi_bids.errors import SettingsError
 
 METHODS = ("mask", "surface", "ml")
 SURFACE_STYLES = ("newface", "blur")
+BLUR_LIMIT = 0.20
+"""Style `blur` is for policies that allow this risk at least: recipients bound by an agreement."""
 AUDITS = ("quick", "full", "none")
 QCS = ("full", "slices", "none")
 
@@ -268,6 +270,15 @@ class Settings:
         _check_choice("qc", self.qc, QCS)
         if not 0 <= self.seed < 2**128:
             raise SettingsError("The seed must be a whole number from 0 to 2^128 - 1.")
+        blurred = self.deface.method == "surface" and self.deface.surface_style == "blur"
+        if blurred and self.audit.max_upper95 < BLUR_LIMIT:
+            raise SettingsError(
+                "Style blur keeps the person (docs/benchmarks/quality.md: 18 of 19 were found by "
+                f"their shape), and policy {self.policy!r} has an audit.max_upper95 of "
+                f"{self.audit.max_upper95:g} where blur needs {BLUR_LIMIT:g} or more; choose "
+                "--surface-style newface, --method mask or a policy for recipients under an "
+                "agreement."
+            )
 
     @property
     def digest(self) -> str:

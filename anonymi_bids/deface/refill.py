@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from anonymi_bids.core.fill import air_pool
 from anonymi_bids.core.grid import Affine, voxel_sizes
-from anonymi_bids.core.mask import distance_mm
+from anonymi_bids.core.mask import bounding_box, distance_mm
 from anonymi_bids.phantoms.paint import smooth_noise
 
 Mask = npt.NDArray[np.bool_]
@@ -82,7 +82,7 @@ def refilled(raw: npt.NDArray[Any], plan: Plan, rng: np.random.Generator) -> npt
     filled = raw.copy(order="K")
     if not plan.removed.any():
         return filled
-    box = _box(plan.removed, 8)
+    box = bounding_box(plan.removed, 8)
     inner = Plan(
         plan.removed[box],
         plan.depth[box],
@@ -183,11 +183,3 @@ def _as_stored(values: Volume, raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if raw.dtype.kind in "iu":
         values = np.rint(values)
     return values.astype(raw.dtype)
-
-
-def _box(mask: Mask, margin: int) -> tuple[slice, ...]:
-    box = []
-    for axis in range(3):
-        line = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        box.append(slice(max(0, int(line[0]) - margin), int(line[-1]) + 1 + margin))
-    return tuple(box)

@@ -227,7 +227,7 @@ def _tissue_figures(seen: HeadMap, atlas: Atlas, matrix: Affine) -> dict[str, fl
         moved = resample(mask, atlas.labels.affine, seen.affine, shape, source_to_target=matrix)
         return np.asarray(moved, bool) & seen.in_view
 
-    brain = (seen.share("brain", "csf") > 0.5) & seen.in_view
+    brain = seen.tissue("brain", "csf")
     expected = brought(atlas.brain.data)
     head = brought(atlas.head.data)
     face = brought(atlas.face.data & atlas.head.data)

@@ -16,10 +16,11 @@ from anonymi_bids.errors import NotAHead
 from anonymi_bids.head import find, sight
 from anonymi_bids.head.atlas import Atlas, load_atlas
 from anonymi_bids.head.network import CENTRE_ATLAS_MM, GRID_SHAPE, HeadMap, grid_at
-from anonymi_bids.model import HeadFit, Image
+from anonymi_bids.model import HeadFit, HeadStatus, Image
 
 from .maps import looker, perfect_map, scan_of
 
+WHOLE = {"face_in_view": 1.0, "brain_in_view": 1.0, "shell_filled": 1.0, "face_filled": 1.0}
 POSE = rigid_matrix((8, -5, 12), (6.0, -14.0, 9.0))
 
 
@@ -147,7 +148,7 @@ def test_network_and_registration_that_contradict_find_no_head() -> None:
     atlas = load_atlas()
     image = scan_of(atlas, POSE)
     seen = perfect_map(atlas, POSE, grid_at(apply_affine(POSE, (0, 8, 20))), image)
-    unsure = sight.Sight(seen, POSE, 0.5, {})
+    unsure = sight.Sight(seen, POSE, 0.5, WHOLE)
     other = POSE.copy()
     other[:3, 3] += (0, 30, 0)
     fit = HeadFit(other, 0.9, "head", "A head with its face was found.", {})
@@ -190,7 +191,7 @@ def test_network_and_registration_check_each_other(
         return HeadFit(POSE, 0.95, "head", "A head with its face was found.", {})
 
     monkeypatch.setattr(
-        find, "see_head", lambda *a, **k: sight.Sight(seen, place, confidence, {"flip_mm": 0.0})
+        find, "see_head", lambda *a, **k: sight.Sight(seen, place, confidence, WHOLE)
     )
     monkeypatch.setattr(find, "find_head", registration)
     fit = find.find_head_checked(image, atlas, None)
@@ -198,6 +199,29 @@ def test_network_and_registration_check_each_other(
     assert fit.status == status
     assert (fit.confidence > 0) == (status == "head")
     assert fit.figures["sight"] == confidence
+
+
+@pytest.mark.parametrize(
+    ("filled", "status", "confidence", "believed"),
+    [
+        (0.1, "head", 0.95, False),
+        (0.1, "partial", 0.95, False),
+        (0.9, "stripped", 0.95, False),
+        (0.1, "stripped", 0.95, True),
+        (0.9, "defaced", 0.95, True),
+        (0.1, "head", 0.6, True),
+    ],
+)
+def test_who_sees_a_skull_and_who_does_not_contradict(
+    filled: float, status: HeadStatus, confidence: float, believed: bool
+) -> None:
+    atlas = load_atlas()
+    image = scan_of(atlas, POSE)
+    seen = perfect_map(atlas, POSE, grid_at(apply_affine(POSE, (0, 8, 20))), image)
+    sees = sight.Sight(seen, POSE, confidence, WHOLE | {"shell_filled": filled})
+    fit = find.confronted(HeadFit(POSE, 0.9, status, "Found.", {}), sees, atlas, image)
+    assert (fit.status == status) == believed
+    assert believed or (fit.status == "no_head" and "skull round the brain" in fit.sentence)
 
 
 def test_what_is_out_of_view_is_not_compared() -> None:
