@@ -245,8 +245,10 @@ def fit_affine(
 
 
 def _softmax(logits: Volume) -> Volume:
-    powers = np.exp(logits - logits.max(axis=0))
-    return (powers / powers.sum(axis=0)).astype(np.float32)
+    powers = logits - logits.max(axis=0)
+    np.exp(powers, out=powers)
+    powers /= powers.sum(axis=0)
+    return powers
 
 
 def _turned_back(fine: Volume, coarse: Volume) -> tuple[Volume, Volume]:

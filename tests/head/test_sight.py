@@ -90,8 +90,28 @@ def test_a_head_hidden_by_a_wrong_header_is_seen_from_a_start(
 
 
 def test_the_second_look_is_upright(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = see(monkeypatch, scan_of(load_atlas(), POSE))
-    np.testing.assert_allclose(found.seen.affine[:3, :3], 2 * take_apart(POSE)[0], atol=1e-3)
+    pose = rigid_matrix((24, -5, 18), (6.0, -14.0, 9.0))
+    monkeypatch.setattr(sight, "look", looker(load_atlas(), pose))
+    found = sight.see_head(scan_of(load_atlas(), pose), load_atlas(), None)
+    np.testing.assert_allclose(found.seen.affine[:3, :3], 2 * take_apart(pose)[0], atol=1e-3)
+
+
+@pytest.mark.parametrize(("degrees", "looks"), [(15.0, 2), (30.0, 3)])
+def test_an_upright_head_in_the_middle_is_looked_at_twice(
+    monkeypatch: pytest.MonkeyPatch, degrees: float, looks: int
+) -> None:
+    pose = rigid_matrix((0, degrees, 0), (0.0, 0.0, 0.0))
+    once, seen = looker(load_atlas(), pose), []
+
+    def look(*args: Any, **options: Any) -> HeadMap:
+        seen.append(options.get("mirrored", False))
+        return once(*args, **options)
+
+    monkeypatch.setattr(sight, "look", look)
+    monkeypatch.setattr(sight, "first_centre", lambda _: apply_affine(pose, CENTRE_ATLAS_MM))
+    found = sight.see_head(scan_of(load_atlas(), pose), load_atlas(), None)
+    assert seen == [False] * (looks - 1) + [True]
+    assert found.confidence == 1
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan])
