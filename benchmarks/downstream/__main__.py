@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +34,6 @@ MIN_DICE, MAX_MOVED_MM = 0.998, 0.5
 ROOMS = ("core", "io", "phantoms", "head", "deface")
 
 
-@dataclass(frozen=True)
-class Task:
-    """One person, and where the figures are kept."""
-
-    number: int
-    seed: int
-    spacing_mm: float
-    methods: tuple[str, ...]
-    folder: Path
-
-    @property
-    def result(self) -> Path:
-        """Where the figures are kept."""
-        return self.folder / f"person-{self.number:03d}.json"
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run what is missing, then write the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.downstream", description=__doc__)
@@ -65,12 +48,12 @@ def main(argv: list[str] | None = None) -> int:
     digest = code_digest(ROOMS, [ROOT / "benchmarks" / "downstream" / "person.py"])
     folder = OUT / "downstream" / f"{digest}_seed-{args.seed}_{args.spacing}mm"
     folder.mkdir(parents=True, exist_ok=True)
+    from benchmarks.downstream.person import Task, run
+
     tasks = [
         Task(number, args.seed, args.spacing, tuple(args.methods), folder)
         for number in range(args.n)
     ]
-    from benchmarks.downstream.person import run
-
     failures = in_processes(run, [task for task in tasks if not task.result.exists()], args.nprocs)
     results = [read_json(task.result) for task in tasks if task.result.exists()]
     found = figures(results, args.methods)

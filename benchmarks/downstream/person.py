@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,21 @@ from benchmarks.quality import cases, measure
 from benchmarks.quality.worker import NEW_FACES
 from benchmarks.real.brains import brain_mask
 
-if TYPE_CHECKING:
-    from benchmarks.downstream.__main__ import Task
+
+@dataclass(frozen=True)
+class Task:
+    """One person, and where the figures are kept."""
+
+    number: int
+    seed: int
+    spacing_mm: float
+    methods: tuple[str, ...]
+    folder: Path
+
+    @property
+    def result(self) -> Path:
+        """Where the figures are kept."""
+        return self.folder / f"person-{self.number:03d}.json"
 
 
 def run(task: Task) -> str:
