@@ -167,7 +167,7 @@ def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float)
             "simulated": int(outcome.duel.simulated.sum()),
         },
         "not_acquired": outcome.not_acquired,
-        **({"detector": _detector(outcome)} if outcome.detector else {}),
+        **_recogniser(outcome),
         "threshold": limit,
         "curves": {"before": curves(outcome.before), "after": curves(outcome.after)},
     }
@@ -179,8 +179,12 @@ def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float)
     return entry | {"result": result, "reason": reason}
 
 
-def _detector(outcome: Outcome) -> dict[str, Any]:
-    return {when: rate_entry(found) for when, found in outcome.detector.items()}
+def _recogniser(outcome: Outcome) -> dict[str, Any]:
+    """Say which recogniser was used, and on whom its detector fired; nothing if none was."""
+    if not outcome.recogniser:
+        return {}
+    fired = {when: rate_entry(found) for when, found in outcome.detector.items()}
+    return {"recogniser": outcome.recogniser, "detector": fired}
 
 
 _FROM_REST = (

@@ -7,7 +7,7 @@ forgotten: neither they nor their vectors are written anywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -183,7 +183,8 @@ def attack_photos(
     faces = list(known.values())
     sides = [([shown.look(item) for item in duel.probes.items], faces) for duel in duels]
     counts = {"original": 0, "released": 0, "photograph": len(sought) - len(known)}
-    return compare_looks(PHOTO, (duels[0], duels[1]), sides, rng, counts)
+    found = compare_looks(PHOTO, (duels[0], duels[1]), sides, rng, counts)
+    return replace(found, recogniser=shown.recogniser)
 
 
 _KINDS = ("original", "released")

@@ -154,7 +154,9 @@ def attack_recogniser(shown: Shown, rng: np.random.Generator) -> Outcome | None:
         ([shown.look(item) for item in duel.probes.items], _known_looks(duel, shown))
         for duel in (before, after)
     ]
-    return compare_looks(NAME, (before, after), sides, rng, {"original": len(lost), "released": 0})
+    counts = {"original": len(lost), "released": 0}
+    found = compare_looks(NAME, (before, after), sides, rng, counts)
+    return replace(found, recogniser=shown.recogniser)
 
 
 def _known_looks(duel: Duel, shown: Shown) -> list[Look]:

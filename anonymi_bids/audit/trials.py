@@ -66,6 +66,8 @@ class Outcome:
     detector : mapping
         People on whose portraits a face detector fired, ``before`` and ``after``; empty if none
         was asked.
+    recogniser : str
+        Name and version of the face recogniser that was used; empty if none was.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Outcome:
     wrong_region: Rate
     not_acquired: dict[str, int] = field(default_factory=dict)
     detector: dict[str, Rate] = field(default_factory=dict)
+    recogniser: str = ""
 
 
 def gather(features_dir: Path) -> tuple[Items, list[str]]:

@@ -132,6 +132,7 @@ def test_removed_faces_meet_the_limit_and_detectors_decide_nothing(tmp_path: Pat
     found = attack(audit(make_study(tmp_path, 34, blind=True)))
     assert found["positive_control"]["hits"] == found["n"] == 34
     assert found["threshold"] == 0.09
+    assert found["recogniser"] == "pixels 1"
     assert found["hits"] <= 3
     assert found["negative_control"]["wrong_region"]["hits"] <= 4
     assert found["negative_control"]["p_value"] > 0.01
