@@ -175,15 +175,23 @@ class AuditSettings:
         Open release: one-sided 95 % Clopper–Pearson upper bound of each face attack.
     min_positive_control_face, min_positive_control_brain : float
         Lower bound (two-sided 95 %) the attack must reach on originals to count at all.
+    recogniser : str
+        Recogniser of faces: ``dlib``, or ``package.module:Class`` of an installed package.
+    photos : str
+        Folder of photographs that are searched in the release; empty for none.
     """
 
     audit: str = "quick"
     max_upper95: float = 0.09
     min_positive_control_face: float = 0.5
     min_positive_control_brain: float = 0.8
+    recogniser: str = "dlib"
+    photos: str = ""
 
     def __post_init__(self) -> None:
         _check_choice("audit.audit", self.audit, AUDITS)
+        if "\n" in self.photos:
+            raise SettingsError("The path audit.photos holds a line break; rename the folder.")
         for name in ("max_upper95", "min_positive_control_face", "min_positive_control_brain"):
             _check_range(f"audit.{name}", getattr(self, name), 0, 1)
 
@@ -289,6 +297,7 @@ class Settings:
         """
         plain = as_dict(self)
         del plain["manual"]
+        del plain["audit"]["photos"]  # what is searched in the release does not change it
         text = json.dumps(plain, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

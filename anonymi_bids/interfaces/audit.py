@@ -41,7 +41,7 @@ class RunAudit(SimpleInterface):
 
     def _run_interface(self, runtime: Any) -> Any:
         from anonymi_bids.audit.attacks import run_audit
-        from anonymi_bids.io.outcomes import released_images, withheld_reasons
+        from anonymi_bids.io.outcomes import new_labels, released_images, withheld_reasons
         from anonymi_bids.io.tsv import read_tsv
 
         settings = merge(Settings(), json.loads(self.inputs.settings_json))
@@ -57,6 +57,7 @@ class RunAudit(SimpleInterface):
             release=output / "release",
             originals=[row["original"] for row in _rows(output / "private" / "key.tsv")],
             annex=output / "private" / "audit-people.json",
+            new_labels=new_labels(output / "private"),
         )
         target = Path(runtime.cwd) / "audit.json"
         write_json(target, audit)

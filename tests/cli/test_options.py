@@ -68,7 +68,7 @@ def test_wrong_policies_get_a_sentence(tmp_path, text, message):
         settings_from(arguments("--policy", str(policy)), tmp_path)
 
 
-@pytest.mark.parametrize("option", ["--photos=x", "--gallery=x", "--dicom-out", "--review"])
+@pytest.mark.parametrize("option", ["--gallery=x", "--dicom-out", "--review"])
 def test_options_that_are_not_built_are_refused(tmp_path, option):
     with pytest.raises(UsageError, match="not built"):
         settings_from(arguments(option), tmp_path)
