@@ -9,12 +9,22 @@ import numpy as np
 
 from anonymi_bids.audit import gallery, scores
 from anonymi_bids.audit.match import BINS, Matches
-from anonymi_bids.audit.rates import Rate, cmc, excess_risk, people_for_no_hit, wilson
+from anonymi_bids.audit.rates import (
+    Rate,
+    cmc,
+    excess_risk,
+    people_for_control,
+    people_for_no_hit,
+    wilson,
+)
 from anonymi_bids.audit.trials import Outcome
 from anonymi_bids.core.frequency import per_hundred
 
 MEETS, DOES_NOT, CANNOT_TELL = "meets", "does not meet", "inconclusive"
 SETS_ACCESS = "sets the access level"
+
+PASSED, TOO_FEW, FAILED = "passed", "too few", "failed"
+"""Of a positive control; see `control_status`."""
 
 TITLES = {
     "face_shape": "Face recognised by its shape",
@@ -56,6 +66,39 @@ def rate_entry(found: Rate) -> dict[str, Any]:
         "rate": rounded(found.value),
         "interval": [rounded(found.low), rounded(found.high)],
         "upper95": rounded(found.upper95),
+    }
+
+
+def control_status(control: Rate, limit: float) -> str:
+    """Tell a control that failed from one that found all people, of whom there were too few.
+
+    Neither gives an all-clear.
+
+    Parameters
+    ----------
+    control : Rate
+        The attack on the originals.
+    limit : float
+        What its lower bound must reach.
+
+    Returns
+    -------
+    {"passed", "too few", "failed"}
+    """
+    if control.low >= limit:
+        return PASSED
+    return TOO_FEW if 0 < control.hits == control.n else FAILED
+
+
+def control_entry(control: Rate, limit: float) -> dict[str, Any]:
+    """Write a positive control as it stands in ``audit.json``."""
+    status = control_status(control, limit)
+    return {
+        **rate_entry(control),
+        "limit": limit,
+        "passed": status == PASSED,
+        "status": status,
+        "people_needed": people_for_control(limit) if 0 < limit < 1 else None,
     }
 
 
@@ -101,11 +144,18 @@ def face_reason(
             f"{after.hits} of {_people(after.n)} were found; even the lower bound, "
             f"{in_hundred(after.low)}, is above the limit, {in_hundred(limit)}."
         )
-    if control.low < control_limit:
+    status = control_status(control, control_limit)
+    if status == TOO_FEW:
+        return (
+            f"The attack found all {_people(control.n)} on the untouched originals, but so few "
+            f"cannot show that it finds at least {in_hundred(control_limit)}: at least "
+            f"{people_for_control(control_limit)} people are needed."
+        )
+    if status == FAILED:
         return (
             f"The attack found {control.hits} of {control.n} people on the untouched originals, "
             f"which does not show that it finds at least {in_hundred(control_limit)}; an attack "
-            "that weak, or tried on so few, proves nothing."
+            "that weak proves nothing."
         )
     if after.n < people_for_no_hit(limit):
         return (
@@ -138,7 +188,6 @@ def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float)
     """
     after, control = outcome.rate_after, outcome.rate_before
     chance = 1 / after.n
-    passed = control.low >= control_limit
     entry = {
         "name": outcome.name,
         "title": TITLES[outcome.name],
@@ -149,7 +198,7 @@ def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float)
         **rate_entry(after),
         "chance": rounded(chance),
         "excess": rounded(excess_risk(after.value, chance)),
-        "positive_control": {**rate_entry(control), "limit": control_limit, "passed": passed},
+        "positive_control": control_entry(control, control_limit),
         "negative_control": {
             "shuffled_mean_hits": rounded(outcome.shuffled.mean_hits),
             "shuffles": outcome.shuffled.rounds,
@@ -166,7 +215,7 @@ def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float)
         "curves": {"before": curves(outcome.before), "after": curves(outcome.after)},
     }
     if limit is None:
-        reason = _access_reason(outcome.name, after, passed)
+        reason = _access_reason(outcome.name, after, control_status(control, control_limit))
         return entry | {"result": SETS_ACCESS, "reason": reason}
     result = face_result(after, control, limit=limit, control_limit=control_limit)
     reason = face_reason(result, after, control, limit, control_limit)
@@ -204,10 +253,12 @@ _ACCESS = {
 }
 
 
-def _access_reason(name: str, after: Rate, control_passed: bool) -> str:
+def _access_reason(name: str, after: Rate, control: str) -> str:
     what, why = _ACCESS[name]
     found = f"{after.hits} of {_people(after.n)} were {what}"
-    if not control_passed:
+    if control == TOO_FEW:
+        found += ", by an attack that found all of the originals, too few to show its strength"
+    if control == FAILED:
         found += ", by an attack that was not shown to be strong on the originals"
     return f"{found}. {why}: it decides who may get the data."
 

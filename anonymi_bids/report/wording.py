@@ -60,8 +60,8 @@ def one_line(entry: Mapping[str, Any]) -> str:
     text = (
         f"{entry['hits']} of {entry['n']} found (with 95\u00a0% confidence between "
         f"{_bounds(entry)}); by guessing {per_hundred(entry['chance'])} of 100; on the untouched "
-        f"originals {control['hits']} of {control['n']}, between {_bounds(control)} (control "
-        f"{'passed' if control['passed'] else 'not passed'})."
+        f"originals {control['hits']} of {control['n']}, between {_bounds(control)} (control: "
+        f"{control['status']})."
     )
     if entry["threshold"] is not None:
         text += (
@@ -306,7 +306,7 @@ def table_row(entry: Mapping[str, Any]) -> list[str]:
         f"{low} to {high}; upper bound {per_hundred(entry['upper95'])}",
         per_hundred(entry["chance"]),
         f"{control['hits']} of {control['n']}, "
-        f"{'passed' if control['passed'] else 'not passed'}: lower bound {reached}, needed "
+        f"{control['status']}: lower bound {reached}, needed "
         f"{needed}",
         f"names shuffled: {negative['shuffled_mean_hits']:.1f}, "
         f"{p_value(negative['p_value'])}; air only: {wrong['hits']} of {wrong['n']}",

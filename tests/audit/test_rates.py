@@ -211,6 +211,13 @@ def test_sample_sizes() -> None:
     assert two == [40, 60, 78, 95, 111, 127]
 
 
+@pytest.mark.parametrize(("limit", "people"), [(0.5, 6), (0.8, 17)])
+def test_people_for_a_control(limit: float, people: int) -> None:
+    assert rates.people_for_control(limit) == people
+    assert rates.clopper_pearson(people, people)[0] >= limit
+    assert rates.clopper_pearson(people - 1, people - 1)[0] < limit
+
+
 def test_mcnemar() -> None:
     found = rates.mcnemar(10, 2)
     assert found.exact == near(0.038574)

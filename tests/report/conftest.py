@@ -57,6 +57,6 @@ def passed_audit(audit: dict[str, Any]) -> dict[str, Any]:
 
     face = audit["attacks"][0]
     face.update(judge.rate_entry(rate(0, 60)) | {"chance": 1 / 60, "result": "meets"})
-    face["positive_control"].update(judge.rate_entry(rate(60, 60)) | {"passed": True})
+    face["positive_control"].update(judge.control_entry(rate(60, 60), 0.5))
     audit["verdict"]["result"] = "meets"
     return audit

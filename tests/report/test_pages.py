@@ -11,6 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from anonymi_bids.audit import judge
+from anonymi_bids.audit.rates import rate
 from anonymi_bids.report import figures, wording
 from anonymi_bids.report.pages import render_page, write_report
 
@@ -221,23 +223,49 @@ def test_first_page_speaks_to_each_class_of_recipients(audit: dict[str, Any]) ->
 
 def test_failed_control_is_red_and_gives_no_all_clear(audit: dict[str, Any]) -> None:
     face = audit["attacks"][0]
-    face["positive_control"].update(hits=2, interval=[0.02, 0.4], passed=False)
+    face["positive_control"].update(judge.control_entry(rate(2, 14), 0.5))
     page = render_page(audit)
-    alarm = re.search(r'<div class="alarm">(.*?)</div>', page, re.S)
+    alarm = re.search(r'<div class="alarm bad">(.*?)</div>', page, re.S)
     assert alarm is not None
     assert "found 2 of 14" in alarm[1]
     assert "no all-clear" in alarm[1]
     assert 'class="result bad">2 of 14, failed' in page
     for entry in audit["attacks"]:
-        entry["positive_control"]["passed"] = True
-    assert '<div class="alarm">' not in render_page(audit)
+        entry["positive_control"]["status"] = "passed"
+    assert '<div class="alarm' not in render_page(audit)
+
+
+def test_too_few_people_are_no_failed_control(audit: dict[str, Any]) -> None:
+    few = judge.control_entry(rate(6, 6), 0.8)
+    assert (few["status"], few["passed"], few["people_needed"]) == ("too few", False, 17)
+    assert judge.control_entry(rate(17, 17), 0.8)["status"] == "passed"
+    assert judge.control_entry(rate(5, 6), 0.8)["status"] == "failed"
+    assert judge.control_entry(rate(0, 0), 0.8)["status"] == "failed"
+    for entry in audit["attacks"]:
+        entry["positive_control"].update(judge.control_entry(rate(14, 14), 0.5))
+    audit["attacks"][-1]["positive_control"].update(few)
+    page = render_page(audit)
+    alarm = re.search(r'<div class="alarm open">(.*?)</div>', page, re.S)
+    assert alarm is not None
+    assert "Too few people" in alarm[1]
+    assert "found all 6" in alarm[1]
+    assert "17 people or more" in alarm[1]
+    assert "no all-clear" in alarm[1]
+    assert 'class="result open">6 of 6, too few' in page
+    assert "Control failed" not in page
+    assert "6 of 6, failed" not in page
+    # Fifty nobody of whom is found are enough for the limit, but six clear nothing.
+    judged = judge.face_result(rate(0, 50), rate(6, 6), limit=0.09, control_limit=0.8)
+    assert judged == judge.CANNOT_TELL
+    said = judge.face_reason(judged, rate(0, 50), rate(6, 6), 0.09, 0.8)
+    assert "at least 17 people" in said
 
 
 def test_five_people_cannot_show_a_small_risk() -> None:
     from anonymi_bids.audit.open_ends import cannot_conclude, people_needed
 
     entry = {"title": "X", "threshold": 0.09, "n": 5, "hits": 0}
-    entry |= {"positive_control": {"passed": False}, "second_visits": {"real": 0}}
+    entry |= {"positive_control": {"status": "failed"}, "second_visits": {"real": 0}}
     said = " ".join(cannot_conclude([entry]))
     for needed in ("among 5", "45 of 100", "32 people", "simulated", "too small", "more than 5"):
         assert needed in said
