@@ -7,16 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from anonymi_bids.audit import gallery, scores
-from anonymi_bids.audit.match import BINS, Matches
-from anonymi_bids.audit.rates import (
-    Rate,
-    cmc,
-    excess_risk,
-    people_for_control,
-    people_for_no_hit,
-    wilson,
-)
+from anonymi_bids.audit.curves import curves, rounded, statistics
+from anonymi_bids.audit.rates import Rate, excess_risk, people_for_control, people_for_no_hit
 from anonymi_bids.audit.trials import Outcome
 from anonymi_bids.core.frequency import per_hundred
 
@@ -51,11 +43,6 @@ SCORES = {
     "face_informed": "directions in which faces and what stands in their place vary together",
     "face_deblurred": "depth of the face, low-pass undone",
 }
-
-
-def rounded(value: float, digits: int = 6) -> float | None:
-    """Round for JSON; None for what is not a number."""
-    return round(float(value), digits) if np.isfinite(value) else None
 
 
 def rate_entry(found: Rate) -> dict[str, Any]:
@@ -176,7 +163,13 @@ def _people(n: int) -> str:
     return "1 person" if n == 1 else f"{n} people"
 
 
-def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float) -> dict[str, Any]:
+def attack_entry(
+    outcome: Outcome,
+    *,
+    limit: float | None,
+    control_limit: float,
+    rng: np.random.Generator | None = None,
+) -> dict[str, Any]:
     """Write one attack as it stands in ``audit.json``.
 
     Parameters
@@ -185,7 +178,10 @@ def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float)
     limit : float or None
         None for what no defacing can cure: it sets the access level.
     control_limit : float
+    rng : Generator, optional
+        For bootstrap bands; without one the same people are drawn each time.
     """
+    rng = np.random.default_rng(29) if rng is None else rng
     after, control = outcome.rate_after, outcome.rate_before
     chance = 1 / after.n
     entry = {
@@ -212,7 +208,11 @@ def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float)
         },
         "not_acquired": outcome.not_acquired,
         "threshold": limit,
-        "curves": {"before": curves(outcome.before), "after": curves(outcome.after)},
+        "curves": {
+            "before": curves(outcome.before, rng),
+            "after": curves(outcome.after, rng),
+        },
+        "statistics": statistics(outcome.before, outcome.after, rng),
     }
     if limit is None:
         reason = _access_reason(outcome.name, after, control_status(control, control_limit))
@@ -261,49 +261,6 @@ def _access_reason(name: str, after: Rate, control: str) -> str:
     if control == FAILED:
         found += ", by an attack that was not shown to be strong on the originals"
     return f"{found}. {why}: it decides who may get the data."
-
-
-def curves(found: Matches) -> dict[str, Any]:
-    """Everything the charts need, without any person's own score.
-
-    Returns
-    -------
-    dict
-        ``cmc``, ``cmc_band`` (Wilson) up to rank 50, ``gallery_sizes`` with ``rank1``,
-        ``separation`` (AUC, d', EER), ``histogram``.
-    """
-    n = len(found.rank)
-    top = min(n, 50)
-    shares = cmc(found.rank, top)
-    band = [wilson(int(round(share * n)), n) for share in shares]
-    sizes = sorted({int(size) for size in np.geomspace(1, n, 12).round()})
-    rank1 = gallery.rank1_curve(np.minimum(found.rank, n), n, sizes)
-    own = found.own[np.isfinite(found.own)]
-    separation: dict[str, float | None] = {"auc": None, "d_prime": None, "eer": None}
-    if len(own) >= 2 and len(found.impostors) >= 2:
-        separation = {
-            "auc": rounded(scores.auc(own, found.impostors)),
-            "d_prime": rounded(scores.d_prime(own, found.impostors)),
-            "eer": rounded(scores.equal_error_rate(own, found.impostors)),
-        }
-    return {
-        "cmc": [rounded(share) for share in shares],
-        "cmc_band": [[rounded(low), rounded(high)] for low, high in band],
-        "gallery_sizes": sizes,
-        "rank1": [rounded(value) for value in rank1],
-        "separation": separation,
-        "histogram": _histogram(found.histogram),
-    }
-
-
-def _histogram(counts: Any) -> dict[str, Any]:
-    """Count in bins of five, or give nothing where a bin could be read as one person's score."""
-    merged = counts.reshape(2, 20, 5).sum(axis=2)
-    return {
-        "edges": [rounded(edge) for edge in BINS[::5]],
-        "same": [int(count) for count in merged[0]] if merged[0].sum() >= 11 else [],
-        "different": [int(count) for count in merged[1]],
-    }
 
 
 def overall(attacks: Sequence[Mapping[str, Any]]) -> str:

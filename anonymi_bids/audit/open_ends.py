@@ -70,6 +70,11 @@ def people_needed(attacks: Sequence[Entry]) -> int | None:
     return max(numbers, default=None)
 
 
+def people_for_first_hits(limit: float) -> list[int]:
+    """Fewest people among whom 0, 1, … 5 found still meet a limit; empty where none is set."""
+    return [people_for_hits(hits, limit) for hits in range(6)] if 0 < limit < 1 else []
+
+
 def _titles(attacks: Sequence[Entry], status: str) -> list[str]:
     return [e["title"] for e in attacks if e["positive_control"]["status"] == status]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anonymi_bids.core.frequency import per_hundred
-from anonymi_bids.report import checklists
+from anonymi_bids.report import checklists, details, standards
 from anonymi_bids.report.summary import UNION_TITLES, alarms, table_risk
 
 HEADLINES = {
@@ -157,6 +157,12 @@ def all_words(audit: Mapping[str, Any]) -> dict[str, Any]:
         "alarms": alarms(audit),
         "three_questions": checklists.three_questions(audit),
         "hipaa": checklists.hipaa(audit),
+        "iso": standards.iso_27559(audit),
+        "dicom": standards.dicom_options(audit),
+        "claim": details.claim_rows(audit),
+        "reference": details.reference_words(audit),
+        "reference_rows": details.reference_rows(audit),
+        "compared_rows": details.compared_rows(audit),
         "costs": checklists.costs(audit),
         "lower_risk": checklists.lower_risk(audit),
         "joins": [str(entry["sentence"]) for entry in audit["metadata"]["joins"]],
