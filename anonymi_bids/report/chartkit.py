@@ -19,7 +19,7 @@ _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 _MARK = re.compile(r'<path aria-label="([^"]*)" role="graphics-symbol"([^>]*)/>')
 
 
-def stage_colour(alt: Any, *, legend: bool = False) -> Any:
+def stage_colour(alt: Any, *, legend: bool = True) -> Any:
     """Encode the stage by colour; the legend shows shape and colour together."""
     return alt.Color(
         "stage:N",
@@ -54,7 +54,11 @@ def lines_with_marks(alt: Any, rows: list[dict[str, Any]], x: Any, y: Any, *, si
     base = alt.Chart(alt.Data(values=rows))
     lines = base.mark_line(strokeWidth=2, aria=False).encode(x=x, y=y, color=stage_colour(alt))
     marks = base.mark_point(filled=True, size=size, opacity=1).encode(
-        x=x, y=y, color=stage_colour(alt), shape=stage_shape(alt), description="said:N"
+        x=x,
+        y=y,
+        color=stage_colour(alt),
+        shape=stage_shape(alt),
+        description="said:N",
     )
     return lines + marks
 

@@ -21,6 +21,50 @@ def p_text(value: float) -> str:
     return "p\u00a0<\u00a00.001" if value < 0.001 else f"p\u00a0=\u00a0{value:.3f}"
 
 
+RATES_CAPTION = (
+    "People found, of 100, with exact 95\u00a0% intervals. Before is what anyone could do with "
+    "the untouched images, after what they can do with the release. The dashed line is guessing."
+)
+CLAIM_WORDS = (
+    "To show that a risk is at most the policy\u2019s limit, so many people are needed at so many "
+    "found:"
+)
+DICOM_NOTE = (
+    "The release is BIDS, not DICOM: what passes into sidecars is held against the profile. "
+    "Codes: PS3.16, CID 7050. That a code is written is a statement of ours, no proof."
+)
+
+
+def captions(entry: Entry) -> dict[str, str]:
+    """Say under each chart of an attack what is seen, for readers who are no experts."""
+    gallery = (
+        "The more people are searched, the harder it is to come first. The solid curves are exact "
+        f"up to the {entry['n']} people at hand. "
+    )
+    models = entry["curves"]["after"]["beyond"]
+    if models:
+        names = "; ".join(str(model["model"]) for model in models)
+        gallery += (
+            "Beyond, dashed, two models with 95\u00a0% bands, at most ten times as far "
+            f"({names}): they are no findings, and where they part nobody knows."
+        )
+    else:
+        gallery += "They end there; nothing is said about larger groups."
+    return {
+        "gallery": gallery,
+        "cmc": "How often the right person is among the first few. Bands: 95\u00a0% intervals "
+        "(Wilson). Dashed: guessing.",
+        "scores": "Scores of the same and of different people. The further apart the two, the "
+        "more can be recognised; where they overlap, recognition fails.",
+        "errors": "Every threshold an attacker could choose. Left (ROC): the nearer a curve to "
+        "the upper left corner, the more can be recognised; dashed: guessing. Right (DET): the "
+        "same with both errors on logarithmic scales; further up and right means less recognised."
+        if entry["curves"]["after"]["det"]
+        else "Scores and error curves are drawn from eleven people on; of fewer they would show "
+        "single people.",
+    }
+
+
 def more_rows(entry: Entry) -> list[list[str]]:
     """Write the other statistics of an attack.
 

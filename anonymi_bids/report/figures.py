@@ -46,7 +46,7 @@ def rates_chart(attacks: Sequence[Mapping[str, Any]]) -> str:
     ]
     stage_axis = alt.Y("stage:N", sort=list(STAGES), title=None)
     # A layer with data of its own would show all attacks in each row.
-    base = alt.Chart().encode(y=stage_axis, color=chartkit.stage_colour(alt))
+    base = alt.Chart().encode(y=stage_axis, color=chartkit.stage_colour(alt, legend=False))
     across = axis("people found, of 100", 0, 100)
     bars = base.mark_rule(strokeWidth=3, aria=False).encode(
         x=alt.X("low:Q", **across), x2="high:Q"

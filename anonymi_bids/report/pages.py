@@ -12,7 +12,7 @@ from typing import Any
 
 from anonymi_bids.core.frequency import per_hundred
 from anonymi_bids.io.atomic import atomic_path, write_text
-from anonymi_bids.report import details, figures, standards, summary, wording
+from anonymi_bids.report import chartkit, details, figures, standards, summary, wording
 
 
 def write_report(audit: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -75,6 +75,7 @@ def render_page(audit: Mapping[str, Any], charts: Mapping[str, Any] | None = Non
         environment.filters[name] = getattr(wording, name)
     environment.filters["tone"] = summary.tone
     environment.filters["more_rows"] = details.more_rows
+    environment.filters["captions"] = details.captions
     environment.filters["status_tone"] = lambda status: standards.STATUS_TONES.get(status, "")
     drawn = draw_charts(audit) if charts is None else charts
     script = files("anonymi_bids.report").joinpath("templates/audit.js").read_text("utf-8")
@@ -101,6 +102,27 @@ def render_page(audit: Mapping[str, Any], charts: Mapping[str, Any] | None = Non
 def _digest(script: str) -> str:
     """Digest by which the page's policy lets this script run, and no other."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+
+
+def _icons(entry: Mapping[str, Any]) -> list[list[Any]]:
+    """Give the pictures of people: what, dots in all, filled dots, colour."""
+    total = wording.icon_total(entry)
+    control = entry["positive_control"]
+    return [
+        [
+            f"before: {control['hits']} of {control['n']}",
+            total,
+            wording.icon_count(entry, "positive_control"),
+            chartkit.BEFORE,
+        ],
+        [
+            f"after: {entry['hits']} of {entry['n']}",
+            total,
+            wording.icon_count(entry, ""),
+            chartkit.AFTER,
+        ],
+        ["by guessing", total, wording.icon_count(entry, "chance"), chartkit.GUESS],
+    ]
 
 
 def _summary_rows(audit: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -138,6 +160,8 @@ def render_paper(audit: Mapping[str, Any], charts: Mapping[str, Any] | None = No
                 "reason": entry["reason"],
                 "visits": wording.visits_line(entry),
                 "more": details.more_rows(entry),
+                "captions": details.captions(entry),
+                "icons": _icons(entry),
                 **svgs,
             }
             for entry, svgs in zip(audit["attacks"], drawn["attacks"], strict=True)
