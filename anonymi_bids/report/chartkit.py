@@ -26,7 +26,7 @@ def stage_colour(alt: Any, *, legend: bool = True) -> Any:
         title=None,
         sort=list(STAGES),
         scale=alt.Scale(domain=list(STAGES), range=[BEFORE, AFTER]),
-        legend=alt.Legend(orient="top") if legend else None,
+        legend=alt.Legend(orient="top", symbolOpacity=1) if legend else None,
     )
 
 
@@ -37,7 +37,7 @@ def stage_shape(alt: Any) -> Any:
         title=None,
         sort=list(STAGES),
         scale=alt.Scale(domain=list(STAGES), range=list(SHAPES)),
-        legend=alt.Legend(orient="top"),
+        legend=alt.Legend(orient="top", symbolOpacity=1),
     )
 
 

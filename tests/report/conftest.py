@@ -11,6 +11,7 @@ import pytest
 from anonymi_bids.audit import judge
 from anonymi_bids.audit.attacks import run_audit
 from anonymi_bids.audit.features import FeatureMeta, save_features
+from anonymi_bids.report.pages import draw_charts
 from anonymi_bids.settings import Settings
 
 PATIENT = "<script>alert('Mustermann')</script>"
@@ -43,6 +44,12 @@ def made_audit(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         withheld={"The head was not found with enough confidence.": 2, PATIENT: 1},
         participants=[{"participant_id": f"sub-{i}", "age": str(30 + i // 4)} for i in range(14)],
     )
+
+
+@pytest.fixture(scope="session")
+def charts(made_audit: dict[str, Any]) -> dict[str, Any]:
+    """Charts of the made-up audit, for tests that change words only."""
+    return draw_charts(made_audit)
 
 
 @pytest.fixture

@@ -73,10 +73,10 @@ def requests(log: str) -> list[str]:
 
 @pytest.mark.slow
 def test_opened_from_disk_it_says_and_asks_nothing(
-    browser: str, audit: dict[str, Any], tmp_path: Path
+    browser: str, audit: dict[str, Any], charts: dict[str, Any], tmp_path: Path
 ) -> None:
     page = tmp_path / "audit.html"
-    page.write_text(render_page(audit), encoding="utf-8")
+    page.write_text(render_page(audit, charts), encoding="utf-8")
     shown, console, log = opened(browser, page)
     assert 'data-ready="yes"' in shown
     assert console == ""
@@ -85,11 +85,13 @@ def test_opened_from_disk_it_says_and_asks_nothing(
 
 @pytest.mark.slow
 def test_a_planted_request_and_a_planted_script_are_noticed(
-    browser: str, audit: dict[str, Any], tmp_path: Path
+    browser: str, audit: dict[str, Any], charts: dict[str, Any], tmp_path: Path
 ) -> None:
     page = tmp_path / "audit.html"
     planted = '<img src="http://tracker.invalid/x.png"><script>document.title="bad"</script>'
-    page.write_text(render_page(audit).replace("</main>", f"{planted}</main>"), encoding="utf-8")
+    page.write_text(
+        render_page(audit, charts).replace("</main>", f"{planted}</main>"), encoding="utf-8"
+    )
     shown, console, _ = opened(browser, page)
     assert "tracker.invalid" in console
     assert "<title>bad</title>" not in shown
@@ -98,9 +100,9 @@ def test_a_planted_request_and_a_planted_script_are_noticed(
 
 @pytest.mark.slow
 def test_tables_sort_and_charts_say_their_values(
-    browser: str, audit: dict[str, Any], tmp_path: Path
+    browser: str, audit: dict[str, Any], charts: dict[str, Any], tmp_path: Path
 ) -> None:
-    text = re.sub(r"<meta http-equiv[^>]*>", "", render_page(audit))
+    text = re.sub(r"<meta http-equiv[^>]*>", "", render_page(audit, charts))
     page = tmp_path / "audit.html"
     page.write_text(text.replace("</body>", f"{TRY}</body>"), encoding="utf-8")
     shown, console, _ = opened(browser, page)

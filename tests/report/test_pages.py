@@ -93,15 +93,17 @@ def test_the_page_tells_where_a_person_had_a_hand(tmp_path: Path) -> None:
     assert "the head was placed" not in Text(render_page(content)).words
 
 
-def test_one_file_that_fetches_and_runs_nothing(audit: dict[str, Any]) -> None:
-    page = Text(render_page(audit))
+def test_one_file_that_fetches_and_runs_nothing(
+    audit: dict[str, Any], charts: dict[str, Any]
+) -> None:
+    page = Text(render_page(audit, charts))
     assert not [place for place in page.outside if not place.startswith("#")]
     assert not {"iframe", "img", "link", "object", "form"} & set(page.tags)
     assert page.tags.count("svg") >= 6
 
 
-def test_only_our_script_may_run(audit: dict[str, Any]) -> None:
-    page = render_page(audit)
+def test_only_our_script_may_run(audit: dict[str, Any], charts: dict[str, Any]) -> None:
+    page = render_page(audit, charts)
     scripts = re.findall(r"<script>(.*?)</script>", page, re.S)
     assert len(scripts) == 1
     digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
@@ -125,9 +127,10 @@ def test_markup_from_the_input_is_text(audit: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("which", ["audit", "passed_audit"])
-def test_wording(which: str, request: pytest.FixtureRequest) -> None:
+def test_wording(which: str, request: pytest.FixtureRequest, charts: dict[str, Any]) -> None:
     content = request.getfixturevalue(which)
-    page = Text(render_page(content)).words
+    # The one "safe" is the name of an option of DICOM.
+    page = Text(render_page(content, charts)).words.replace("Retain Safe Private", "")
     assert not re.search(r"anonymous|anonymis|anonymiz|\bsafe\b", page, re.I)
     # The only percentages are levels of confidence; everything else is a number of 100 people.
     assert set(re.findall(r"[\d.]+\s*%", page)) <= {"95 %", "95\u00a0%"}
@@ -142,29 +145,31 @@ def test_wording(which: str, request: pytest.FixtureRequest) -> None:
         "Of 100 people like these",
     ):
         assert needed in page
-    assert not re.search(r"\b(19|20)\d\d-\d\d|\d\d:\d\d", page)
+    assert not re.search(r"\b(19|20)\d\d-\d\d|(?<!\d)\d\d:\d\d(?!\d)", page)
 
 
-def test_verdict_stands_first(audit: dict[str, Any], passed_audit: dict[str, Any]) -> None:
+def test_verdict_stands_first(
+    audit: dict[str, Any], passed_audit: dict[str, Any], charts: dict[str, Any]
+) -> None:
     for content, result in ((audit, audit["verdict"]["result"]), (passed_audit, "meets")):
         content["verdict"]["result"] = result
-        words = Text(render_page(content)).words
+        words = Text(render_page(content, charts)).words
         place = words.index(wording.HEADLINES[result])
         assert place < 250
         assert place < words.index("Of 100 people")
 
 
-def test_no_hit_is_fewer_than(passed_audit: dict[str, Any]) -> None:
-    words = Text(render_page(passed_audit)).words
+def test_no_hit_is_fewer_than(passed_audit: dict[str, Any], charts: dict[str, Any]) -> None:
+    words = Text(render_page(passed_audit, charts)).words
     assert "for fewer than 4.9, among 60 to choose from" in words
     assert "0 of 60 found" in words
 
 
-def test_numbers_stand_on_one_line(audit: dict[str, Any]) -> None:
+def test_numbers_stand_on_one_line(audit: dict[str, Any], charts: dict[str, Any]) -> None:
     face = audit["attacks"][0]
     line = next(
         part
-        for part in re.findall(r"<p class=\"small\">(.*?)</p>", render_page(audit), re.S)
+        for part in re.findall(r"<p class=\"small\">(.*?)</p>", render_page(audit, charts), re.S)
         if "untouched originals" in part
     )
     for part in (
@@ -176,8 +181,8 @@ def test_numbers_stand_on_one_line(audit: dict[str, Any]) -> None:
         assert part in re.sub(r"\s+", " ", line)
 
 
-def test_withheld_is_listed(audit: dict[str, Any]) -> None:
-    words = Text(render_page(audit)).words
+def test_withheld_is_listed(audit: dict[str, Any], charts: dict[str, Any]) -> None:
+    words = Text(render_page(audit, charts)).words
     assert "3 images withheld" in words
     assert "The head was not found with enough confidence. 2" in words
 
@@ -219,8 +224,10 @@ def test_small_words() -> None:
     assert wording.icon_count(entry, "chance") == 0
 
 
-def test_first_page_speaks_to_each_class_of_recipients(audit: dict[str, Any]) -> None:
-    words = Text(render_page(audit)).words
+def test_first_page_speaks_to_each_class_of_recipients(
+    audit: dict[str, Any], charts: dict[str, Any]
+) -> None:
+    words = Text(render_page(audit, charts)).words
     first = words[: words.index("In plain words")]
     for row in audit["verdict"]["recipients"]:
         assert row["who"] in first
@@ -239,10 +246,12 @@ def test_first_page_speaks_to_each_class_of_recipients(audit: dict[str, Any]) ->
         assert needed in first
 
 
-def test_failed_control_is_red_and_gives_no_all_clear(audit: dict[str, Any]) -> None:
+def test_failed_control_is_red_and_gives_no_all_clear(
+    audit: dict[str, Any], charts: dict[str, Any]
+) -> None:
     face = audit["attacks"][0]
     face["positive_control"].update(judge.control_entry(rate(2, 14), 0.5))
-    page = render_page(audit)
+    page = render_page(audit, charts)
     alarm = re.search(r'<div class="alarm bad">(.*?)</div>', page, re.S)
     assert alarm is not None
     assert "found 2 of 14" in alarm[1]
@@ -250,10 +259,12 @@ def test_failed_control_is_red_and_gives_no_all_clear(audit: dict[str, Any]) -> 
     assert 'class="result bad">2 of 14, failed' in page
     for entry in audit["attacks"]:
         entry["positive_control"]["status"] = "passed"
-    assert '<div class="alarm' not in render_page(audit)
+    assert '<div class="alarm' not in render_page(audit, charts)
 
 
-def test_too_few_people_are_no_failed_control(audit: dict[str, Any]) -> None:
+def test_too_few_people_are_no_failed_control(
+    audit: dict[str, Any], charts: dict[str, Any]
+) -> None:
     few = judge.control_entry(rate(6, 6), 0.8)
     assert (few["status"], few["passed"], few["people_needed"]) == ("too few", False, 17)
     assert judge.control_entry(rate(17, 17), 0.8)["status"] == "passed"
@@ -262,7 +273,7 @@ def test_too_few_people_are_no_failed_control(audit: dict[str, Any]) -> None:
     for entry in audit["attacks"]:
         entry["positive_control"].update(judge.control_entry(rate(14, 14), 0.5))
     audit["attacks"][-1]["positive_control"].update(few)
-    page = render_page(audit)
+    page = render_page(audit, charts)
     alarm = re.search(r'<div class="alarm open">(.*?)</div>', page, re.S)
     assert alarm is not None
     assert "Too few people" in alarm[1]
@@ -352,8 +363,8 @@ def test_marks_of_charts_say_their_values(audit: dict[str, Any]) -> None:
     assert "a model" not in figures.gallery_chart(face)
 
 
-def test_statistics_stand_on_the_page(audit: dict[str, Any]) -> None:
-    words = Text(render_page(audit)).words
+def test_statistics_stand_on_the_page(audit: dict[str, Any], charts: dict[str, Any]) -> None:
+    words = Text(render_page(audit, charts)).words
     for needed in (
         "Mean of 1 / rank",
         "Area under the ROC curve",
@@ -373,30 +384,32 @@ def test_statistics_stand_on_the_page(audit: dict[str, Any]) -> None:
     assert found["named_pair"]["likelihood_ratio"] <= audit["attacks"][0]["n"]
 
 
-def test_small_groups_show_no_single_scores(audit: dict[str, Any]) -> None:
+def test_small_groups_show_no_single_scores(audit: dict[str, Any], charts: dict[str, Any]) -> None:
     for entry in audit["attacks"]:
         for stage in ("before", "after"):
             entry["curves"][stage] |= {"det": [], "beyond": []}
             entry["curves"][stage]["histogram"]["same"] = []
         entry["statistics"] |= {"named_pair": None, "bootstrap": None, "open_set": []}
         entry["statistics"]["paired"] = None
-    words = Text(render_page(audit)).words
+    words = Text(render_page(audit, charts)).words
     assert "of fewer they would show single people" in words
     assert "nothing is said about larger groups" in words
 
 
-def test_cohort_stands_beside_the_local_numbers(audit: dict[str, Any]) -> None:
+def test_cohort_stands_beside_the_local_numbers(
+    audit: dict[str, Any], charts: dict[str, Any]
+) -> None:
     cohort = audit["reference"]
     assert {entry["method"] for entry in cohort["attacks"]} == {"mask"}
     assert cohort["people"] == max(entry["n"] for entry in cohort["attacks"])
-    words = Text(render_page(audit)).words
+    words = Text(render_page(audit, charts)).words
     assert "Digital people: skin drawn from a statistical model" in words
     assert f"At most {cohort['people']} of them" in words
     assert "nothing here decides the verdict" in words
     for entry in cohort["attacks"]:
         assert f"{entry['hits']} of {entry['n']} (" in words
     without = copy.deepcopy(audit) | {"reference": None}
-    assert "No reference cohort is shipped" in Text(render_page(without)).words
+    assert "No reference cohort is shipped" in Text(render_page(without, charts)).words
 
 
 def test_checklists_answer_for_this_run(audit: dict[str, Any]) -> None:
