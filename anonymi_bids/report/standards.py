@@ -208,10 +208,16 @@ def dicom_options(audit: Audit) -> list[list[str]]:
     -------
     list of [code, option, status, sentence]
     """
-    face, table = _faces(audit), audit["metadata"]
+    return [*_cleaned(audit), *_retained(audit)]
+
+
+_WRITTEN = "Its code is written to each sidecar"
+
+
+def _cleaned(audit: Audit) -> list[list[str]]:
+    """Profile and options that take something out."""
+    face = _faces(audit)
     found = sum(int(entry["found"]) for entry in audit["traces"])
-    joins = {entry["kind"]: entry for entry in table["joins"]}
-    written = "Its code is written to each sidecar"
     basic = PARTLY if found or not audit["traces"] else DONE
     searched = (
         f"; the search of the finished release found something in {found} places."
@@ -219,15 +225,12 @@ def dicom_options(audit: Audit) -> list[list[str]]:
         else "; the finished release was not searched."
     )
     hits = "no face could be attacked" if face is None else f"the attack: {face['result']}"
-    traits = [
-        column for column in table["columns"] if column in ("age", "sex", "weight", "height")
-    ]
     return [
         [
             "113100",
             "Basic Application Confidentiality Profile",
             basic,
-            f"By a list of fields that may pass, all others are dropped. {written}{searched}",
+            f"By a list of fields that may pass, all others are dropped. {_WRITTEN}{searched}",
         ],
         [
             "113101",
@@ -242,7 +245,7 @@ def dicom_options(audit: Audit) -> list[list[str]]:
             DONE if face is not None and face["result"] == "meets" else PARTLY,
             f"By {' and '.join(audit['methods']['defacing'])}"
             f"{', ears included' if audit['methods']['ears'] else ', ears left'}; {hits}. "
-            f"{written} of a defaced image.",
+            f"{_WRITTEN} of a defaced image.",
         ],
         ["113103", "Clean Graphics", DONE, "Overlays and annotations are not converted."],
         ["113104", "Clean Structured Content", DONE, "Reports are not converted."],
@@ -250,8 +253,19 @@ def dicom_options(audit: Audit) -> list[list[str]]:
             "113105",
             "Clean Descriptors",
             DONE,
-            f"Free text is dropped or replaced by terms of a list. {written}.",
+            f"Free text is dropped or replaced by terms of a list. {_WRITTEN}.",
         ],
+    ]
+
+
+def _retained(audit: Audit) -> list[list[str]]:
+    """Options that keep something."""
+    table = audit["metadata"]
+    joins = {entry["kind"]: entry for entry in table["joins"]}
+    traits = [
+        column for column in table["columns"] if column in ("age", "sex", "weight", "height")
+    ]
+    return [
         [
             "113106",
             "Retain Longitudinal, Full Dates",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -65,6 +65,7 @@ def test_upper_bound(hits: int, n: int, upper: float) -> None:
         assert rates.rule_of_three(n) == near(upper)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.data())
 def test_bounds_agree_with_scipy(n: int, data: st.DataObject) -> None:
     hits = data.draw(st.integers(0, n))
