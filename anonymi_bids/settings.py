@@ -169,6 +169,9 @@ class AuditSettings:
     Attributes
     ----------
     audit : {"quick", "full", "none"}
+    gallery : str
+        Second dataset that the release is compared with: a BIDS dataset, or the features of an
+        earlier run; empty for none.
     max_upper95 : float
         Open release: one-sided 95 % Clopper–Pearson upper bound of each face attack.
     min_positive_control_face, min_positive_control_brain : float
@@ -176,12 +179,15 @@ class AuditSettings:
     """
 
     audit: str = "quick"
+    gallery: str = ""
     max_upper95: float = 0.09
     min_positive_control_face: float = 0.5
     min_positive_control_brain: float = 0.8
 
     def __post_init__(self) -> None:
         _check_choice("audit.audit", self.audit, AUDITS)
+        if "\n" in self.gallery:
+            raise SettingsError("The path audit.gallery holds a line break; rename the folder.")
         for name in ("max_upper95", "min_positive_control_face", "min_positive_control_brain"):
             _check_range(f"audit.{name}", getattr(self, name), 0, 1)
 
@@ -278,6 +284,8 @@ class Settings:
         """
         plain = as_dict(self)
         del plain["manual"]
+        # What the release is compared with does not change it.
+        del plain["audit"]["gallery"]
         text = json.dumps(plain, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

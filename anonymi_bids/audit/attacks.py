@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from anonymi_bids.audit import judge, learn, restored
+from anonymi_bids.audit.linking import look_for_links, no_links, untested
 from anonymi_bids.audit.metadata import metadata_entry, traits_of
 from anonymi_bids.audit.open_ends import cannot_conclude, people_needed
 from anonymi_bids.audit.recipients import recipient_rows, traces_sentence
@@ -18,7 +19,6 @@ from anonymi_bids.audit.trials import (
     Outcome,
     attack_brains,
     attack_shape,
-    doubles,
     gather,
     people_annex,
 )
@@ -37,7 +37,7 @@ NOT_RESTORED = (
 
 NOT_TESTED = (
     "Photographs compared with scans, by people or by recognisers of faces.",
-    "Brains compared across contrasts, with other databases, or by thickness and volumes.",
+    "Brains compared by thickness and volumes.",
     "Voices, physiological recordings, questionnaires, and anything else that is not in the "
     "release.",
     "Whether anyone will try: only how far these attacks get if somebody does.",
@@ -62,6 +62,8 @@ def run_audit(
     release: Path | None = None,
     originals: Sequence[str] = (),
     annex: Path | None = None,
+    gallery: Path | None = None,
+    gallery_unusable: int = 0,
 ) -> dict[str, Any]:
     """Attack a release.
 
@@ -84,7 +86,12 @@ def run_audit(
     originals : sequence of str
         Labels of the input that were replaced.
     annex : Path, optional
-        Where to write what was found about each person. It identifies people: ``private/`` only.
+        Where to write what was found about each person, and beside it, as ``audit-links.json``,
+        which scans look alike. It identifies people: ``private/`` only.
+    gallery : Path, optional
+        Features of a second dataset, to be compared with the release.
+    gallery_unusable : int
+        Images of it from which no features could be made.
 
     Returns
     -------
@@ -94,8 +101,21 @@ def run_audit(
     rng = np.random.default_rng([settings.seed % 2**63, 11])
     items, damaged = gather(features_dir)
     outcomes, attacks, linkage = _tried(items, rng, features_dir, settings)
+    links, named = no_links(), {}
+    if settings.audit.audit != "none" and features_dir.is_dir():
+        links, named = look_for_links(
+            items,
+            features_dir,
+            gallery=gallery,
+            unusable=gallery_unusable,
+            control_limits={
+                "face": settings.audit.min_positive_control_face,
+                "brain": settings.audit.min_positive_control_brain,
+            },
+        )
     if annex is not None:
         write_json(annex, people_annex(outcomes))
+        write_json(annex.with_name("audit-links.json"), named)
     unions = _unions(outcomes, attacks, participants, rng, settings)
     traces = look_for_traces(release, originals) if release is not None else []
     return {
@@ -106,11 +126,11 @@ def run_audit(
         "participants": _participants(released, outcomes, items),
         "attacks": attacks,
         "union": unions,
-        "linkage": linkage,
+        "linkage": linkage | links,
         "metadata": metadata_entry(participants, release, population),
         "traces": traces,
         "withheld": _withheld(withheld, len(damaged)),
-        "verdict": _verdict([*attacks, *unions], traces, settings),
+        "verdict": _verdict([*attacks, *unions], traces, settings, untested(links)),
         "methods": _methods(settings, released),
     }
 
@@ -143,7 +163,7 @@ def _tried(
     brains = attack_brains(items, rng, features_dir)
     if brains is not None:
         note(brains, None, choice.min_positive_control_brain)
-        linkage = _linkage(attacks[-1], doubles(items, brains, features_dir))
+        linkage = _linkage(attacks[-1])
     return outcomes, attacks, linkage
 
 
@@ -200,8 +220,7 @@ def _participants(
     }
 
 
-def _linkage(entry: Mapping[str, Any], found: tuple[int, float]) -> dict[str, Any]:
-    pairs, limit = found
+def _linkage(entry: Mapping[str, Any]) -> dict[str, Any]:
     sentence = (
         f"{entry['hits']} of {entry['n']} people were linked with another scan of their brain; by "
         f"guessing it would be {judge.in_hundred(entry['chance'])}. Whoever holds a second scan "
@@ -213,8 +232,6 @@ def _linkage(entry: Mapping[str, Any], found: tuple[int, float]) -> dict[str, An
         "sentence": sentence,
         "n": entry["n"],
         "hits": entry["hits"],
-        "double_pairs": pairs,
-        "double_limit": judge.rounded(limit),
     }
 
 
@@ -224,8 +241,6 @@ def _no_linkage(sentence: str) -> dict[str, Any]:
         "sentence": sentence,
         "n": 0,
         "hits": 0,
-        "double_pairs": 0,
-        "double_limit": None,
     }
 
 
@@ -244,6 +259,7 @@ def _verdict(
     attacks: Sequence[Mapping[str, Any]],
     traces: Sequence[Mapping[str, Any]],
     settings: Settings,
+    unlinked: Sequence[str],
 ) -> dict[str, Any]:
     judged = [entry for entry in attacks if entry["threshold"] is not None]
     left = traces_sentence(traces)
@@ -263,7 +279,7 @@ def _verdict(
         "cannot_conclude": cannot_conclude([entry for entry in attacks if "title" in entry]),
         "people_needed": people_needed(judged),
         "lower_bound": True,
-        "not_tested": [*([] if learnt else [NOT_RESTORED]), *NOT_TESTED],
+        "not_tested": [*([] if learnt else [NOT_RESTORED]), *unlinked, *NOT_TESTED],
         "expires_after_months": EXPIRY_MONTHS,
         "would_change": list(WOULD_CHANGE),
     }

@@ -119,6 +119,19 @@ def make_duel(
     )
 
 
+def make_side(items: Sequence[Item]) -> tuple[tuple[str, ...], Side]:
+    """Sort images by person.
+
+    Returns
+    -------
+    people : tuple of str
+    side : Side
+    """
+    grouped = _group(items)
+    people = tuple(sorted(grouped))
+    return people, _side([item for name in people for item in grouped[name]], people)
+
+
 def _other_session(probe: Item, entry: Item) -> bool:
     return probe.meta.session != entry.meta.session
 

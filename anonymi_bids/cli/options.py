@@ -61,7 +61,10 @@ def _from_folder_of(policy: str, settings: Settings) -> Settings:
         for name in GIVEN_BY_HAND
         if getattr(settings.manual, name)
     }
-    return merge(settings, {"manual": paths})
+    changes: dict[str, Any] = {"manual": paths}
+    if settings.audit.gallery:
+        changes["audit"] = {"gallery": os.fspath(folder / settings.audit.gallery)}
+    return merge(settings, changes)
 
 
 def _with_digests(settings: Settings) -> Settings:
@@ -115,8 +118,10 @@ def _from_command_line(args: argparse.Namespace) -> dict[str, Any]:
     if given:
         changes["manual"] = {name: os.path.abspath(path) for name, path in given.items()}
         changes["manual"] |= {f"{name}_sha256": "" for name in given}
-    if args.audit is not None:
-        changes["audit"] = {"audit": args.audit}
+    audit = {"audit": args.audit, "gallery": args.gallery and os.path.abspath(args.gallery)}
+    audit = {name: value for name, value in audit.items() if value}
+    if audit:
+        changes["audit"] = audit
     if args.qc is not None:
         changes["qc"] = args.qc
     if args.pseudonyms:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anonymi_bids.core.frequency import per_hundred
-from anonymi_bids.report import checklists
+from anonymi_bids.report import checklists, joins
 from anonymi_bids.report.summary import UNION_TITLES, alarms, table_risk
 
 HEADLINES = {
@@ -138,16 +138,8 @@ def limits(audit: Mapping[str, Any]) -> list[str]:
 
 
 def doubles(audit: Mapping[str, Any]) -> str:
-    """Say whether one brain is in the release under two labels; empty if not tested."""
-    linkage = audit["linkage"]
-    if not linkage["tested"]:
-        return ""
-    if not linkage["double_pairs"]:
-        return "No two labels in this release look like one brain."
-    return (
-        f"Pairs of labels in this release that look like one brain: {linkage['double_pairs']}. "
-        "Each is the same person twice, a mix-up of labels, or close kin. Check before sharing."
-    )
+    """Say whether labels and brains of the release fit each other; empty if not tested."""
+    return joins.label_words(audit["linkage"])
 
 
 def all_words(audit: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,6 +158,7 @@ def all_words(audit: Mapping[str, Any]) -> dict[str, Any]:
         "table_note": TABLE_NOTE,
         "limits": limits(audit),
         "doubles": doubles(audit),
+        "second_dataset": joins.second_dataset_words(audit["linkage"]),
         "questions": questions(audit),
         "methods": methods_text(audit),
         "expiry": (
