@@ -101,7 +101,7 @@ def run_audit(
     rng = np.random.default_rng([settings.seed % 2**63, 11])
     items, damaged = gather(features_dir)
     outcomes, attacks, linkage = _tried(items, rng, features_dir, settings)
-    links, named = no_links(), {}
+    links, named = no_links()
     if settings.audit.audit != "none" and features_dir.is_dir():
         links, named = look_for_links(
             items,

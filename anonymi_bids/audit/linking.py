@@ -73,9 +73,9 @@ def look_for_links(
     return entry, private
 
 
-def no_links() -> dict[str, Any]:
-    """Give the entry where nothing was looked for."""
-    return {"labels": label_figures([]), "second_dataset": None}
+def no_links() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give what `look_for_links` gives where nothing was looked for."""
+    return {"labels": label_figures([]), "second_dataset": None}, {}
 
 
 def untested(links: Mapping[str, Any]) -> list[str]:

@@ -218,8 +218,10 @@ def choose_threshold(
     crossed = crossing(genuine, others, gallery)
     # Where the two are well apart, who stands above the crossing may be a person who is in the
     # release twice, and no part of the tail.
-    apart = crossed is not None and auc(genuine, others) >= WELL_APART
-    tail = fit_tail(others[others < crossed] if apart else others)
+    strangers = others
+    if crossed is not None and auc(genuine, others) >= WELL_APART:
+        strangers = others[others < crossed]
+    tail = fit_tail(strangers)
     limit = None if tail is None else tail.threshold(FALSE_PAIRS / max(1, n_pairs))
     # No tail is believed up to where same-person scores end: it found nothing to say then.
     if limit is not None and limit >= 1:
