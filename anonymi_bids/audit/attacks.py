@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from anonymi_bids.audit import judge, learn, restored
+from anonymi_bids.audit.crosscontrast import attack_contrasts
 from anonymi_bids.audit.linking import look_for_links, no_links, untested
 from anonymi_bids.audit.metadata import metadata_entry, traits_of
 from anonymi_bids.audit.open_ends import cannot_conclude, people_needed
@@ -130,7 +131,7 @@ def run_audit(
         "metadata": metadata_entry(participants, release, population),
         "traces": traces,
         "withheld": _withheld(withheld, len(damaged)),
-        "verdict": _verdict([*attacks, *unions], traces, settings, untested(links)),
+        "verdict": _verdict([*attacks, *unions], traces, settings, untested(links, attacks)),
         "methods": _methods(settings, released),
     }
 
@@ -164,6 +165,9 @@ def _tried(
     if brains is not None:
         note(brains, None, choice.min_positive_control_brain)
         linkage = _linkage(attacks[-1])
+    contrasts = attack_contrasts(items, rng, features_dir)
+    if contrasts is not None:
+        note(contrasts, None, choice.min_positive_control_brain)
     return outcomes, attacks, linkage
 
 

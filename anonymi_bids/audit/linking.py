@@ -78,9 +78,11 @@ def no_links() -> tuple[dict[str, Any], dict[str, Any]]:
     return {"labels": label_figures([]), "second_dataset": None}, {}
 
 
-def untested(links: Mapping[str, Any]) -> list[str]:
+def untested(links: Mapping[str, Any], attacks: Sequence[Mapping[str, Any]]) -> list[str]:
     """Say what of linking was not tried."""
-    said = ["Brains compared across contrasts."]
+    said = []
+    if not any(entry["name"] == "brain_contrast" for entry in attacks):
+        said.append("Brains compared across contrasts: nobody has scans of two.")
     if links["second_dataset"] is None:
         said.append("Any other dataset about the same people (--gallery compares with one).")
     else:

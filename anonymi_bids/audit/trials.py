@@ -96,10 +96,11 @@ def gather(features_dir: Path) -> tuple[Items, list[str]]:
             try:
                 with open_features(path) as (meta, features):
                     face = acquired(features["head"], float(features["skin_gap"][0]))
+                    bridge = "brain_contrast" in features
             except ImageError as error:
                 damaged.append(str(error))
                 continue
-            items[kind].append(Item(path, meta, face))
+            items[kind].append(Item(path, meta, face, bridge))
     return items, damaged
 
 
@@ -132,7 +133,7 @@ def attack_shape(
         "released": len(set(after.people) - with_skin),
     }
     ways = {way: describe(SHAPES[name]) for way, describe in SHAPE_SCORES.items()}
-    return _attack(name, "", before, after, ways, rng, folder, counts)
+    return attack(name, "", before, after, ways, rng, folder, counts)
 
 
 BRAIN_WAYS = ("brain_high", "brain_edges", "brain")
@@ -152,7 +153,7 @@ def attack_brains(items: Items, rng: np.random.Generator, folder: Path) -> Outco
     after = make_duel(_of(items, "released", contrast), original, second)
     before = make_duel(original, original, second, wanted=after.people)
     ways = {name: brain_row(name) for name in BRAIN_WAYS}
-    return _attack(
+    return attack(
         "brain_linkage", contrast, before, after, ways, rng, folder, {"original": 0, "released": 0}
     )
 
@@ -161,7 +162,7 @@ def _of(items: Items, kind: str, contrast: str) -> list[Item]:
     return [item for item in items[kind] if item.meta.contrast == contrast]
 
 
-def _attack(
+def attack(
     name: str,
     contrast: str,
     before: Duel,
@@ -171,7 +172,21 @@ def _attack(
     folder: Path,
     counts: dict[str, int],
 ) -> Outcome:
-    """Choose the strongest way on the originals, then use it on the release."""
+    """Choose the strongest way on the originals, then use it on the release.
+
+    Parameters
+    ----------
+    name, contrast : str
+    before, after : Duel
+        Of the same people, in the same order.
+    ways : dict of str to callable
+    rng : numpy Generator
+        Shuffles names.
+    folder : Path
+        Where matrices too large for memory are kept meanwhile.
+    counts : dict of str to int
+        People who could not be acquired, see `Outcome`.
+    """
     only_faces = name in SHAPES
     best: tuple[tuple[float, float], str, Matches] | None = None
     for way, describe in ways.items():

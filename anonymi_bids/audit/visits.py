@@ -20,11 +20,12 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One image's features, and whether they could be acquired."""
+    """One image's features, whether they show a face, and whether they bridge contrasts."""
 
     path: Path
     meta: FeatureMeta
     face: bool = True
+    bridge: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ def recipients(audit: Mapping[str, Any]) -> list[dict[str, str]]:
 def threat(entry: Mapping[str, Any]) -> str:
     """Say in a few words who attacks."""
     if "title" in entry:
+        if entry["name"] == "brain_contrast":
+            return "has a scan of the brain, other visit and contrast"
         held = {"face_shape": "face", "head_shape": "head", "brain_linkage": "brain"}
         return f"has a scan of the {held.get(entry['name'], 'head')}, other visit"
     if entry["name"].endswith("_with_traits"):

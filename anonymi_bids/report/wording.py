@@ -34,6 +34,7 @@ def plain_words(entry: Mapping[str, Any]) -> str:
         "face_shape": "who holds a scan of their faces from another visit",
         "head_shape": "who holds a scan of their whole heads from another visit",
         "brain_linkage": "who holds another scan of their brains",
+        "brain_contrast": "who holds a scan of their brains in another contrast",
         "head_refilled": "who puts an average face on what is left and holds scans of their heads",
         "face_from_model": "who works out faces from the rest of the heads by a model",
         "face_from_others": "who has learnt on other people to work out faces from the rest",
