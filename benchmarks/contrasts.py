@@ -117,7 +117,7 @@ def run_task(task: Task) -> str:
     from anonymi_bids.head.atlas import load_atlas
 
     image, place, inside = real_scan(task) if task.source else digital_scan(task)
-    rows = brain_rows(image, load_atlas(), place)
+    rows = {} if place is None else brain_rows(image, load_atlas(), place)
     task.path.parent.mkdir(parents=True, exist_ok=True)
     temporary = task.path.with_suffix(".tmp.npz")
     np.savez_compressed(temporary, inside=inside, **rows)
@@ -126,7 +126,7 @@ def run_task(task: Task) -> str:
 
 
 def real_scan(task: Task) -> tuple[Any, Any, str]:
-    """Read a scan and find its head as the audit does; where it lies is kept."""
+    """Read a scan and find its head as the audit does; None where the program finds none."""
     from anonymi_bids.head.atlas import load_atlas
     from anonymi_bids.head.find import find_head_checked
     from anonymi_bids.head.network import load_model
@@ -139,7 +139,9 @@ def real_scan(task: Task) -> tuple[Any, Any, str]:
     if not kept.exists():
         fit = find_head_checked(image, load_atlas(), load_model())
         write_json(kept, {"atlas_to_image": fit.atlas_to_image, "status": fit.status})
-    return image, np.array(read_json(kept)["atlas_to_image"]), ""
+    found = read_json(kept)
+    place = None if found["status"] == "no_head" else np.array(found["atlas_to_image"])
+    return image, place, ""
 
 
 def digital_scan(task: Task) -> tuple[Any, Any, str]:
@@ -178,10 +180,16 @@ def cohort_figures(tasks: list[Task]) -> dict[str, Any]:
     if not tasks:
         return {}
     loaded = {task: dict(np.load(task.path)) for task in tasks}
+    loaded = {task: rows for task, rows in loaded.items() if "brain" in rows}
+    unplaced = len(tasks) - len(loaded)
+    tasks = list(loaded)
+    if not tasks:
+        return {}
     places = common_places(loaded) if tasks[0].cohort == "real" else None
     figures: dict[str, Any] = {
         "people": len({task.person for task in tasks}),
         "scans": len(tasks),
+        "unplaced": unplaced,
         "insides": len({str(loaded[task]["inside"]) for task in tasks}),
         "pairs": {},
     }
@@ -304,7 +312,8 @@ def page(figures: Mapping[str, Any]) -> str:
             continue
         insides = f", {found['insides']} different insides" if cohort == "digital" else ""
         parts.append(
-            f"## {title}\n\n{found['people']} people, {found['scans']} scans{insides}.\n\n"
+            f"## {title}\n\n{found['people']} people, {found['scans']} scans{insides}; scans in "
+            f"which the program found no head, left out: {found['unplaced']}.\n\n"
             + table(found["pairs"])
         )
     return "\n".join(parts)
