@@ -14,7 +14,7 @@ from anonymi_bids.audit.joins import Join, join_datasets, private_rows
 from anonymi_bids.audit.match import BINS, Matches
 from anonymi_bids.audit.quality import check_labels, label_figures, private_labels
 from anonymi_bids.audit.rates import rate
-from anonymi_bids.audit.thresholds import choose_threshold
+from anonymi_bids.audit.thresholds import FEWEST_GENUINE, choose_threshold
 from anonymi_bids.audit.trials import SHAPES, Items, gather
 
 FOUND, NONE_FOUND, CANNOT_TELL = "pairs found", "none found", "cannot tell"
@@ -187,9 +187,14 @@ def _sentence(entry: Mapping[str, Any], join: Join) -> str:
     if entry["contrast"] != "any":
         what += f", {entry['contrast']}"
     if entry["threshold"] is None:
+        why = (
+            "the people here are too few to say"
+            if entry["control"]["n"] < FEWEST_GENUINE
+            else "the same person here scores no higher than others, so it cannot be said"
+        )
         return (
             f"{what}: {entry['people']} people here were compared with {entry['others']} there, "
-            "but these are too few to say from which score on two scans look like one person."
+            f"but {why} from which score on two scans look like one person."
         )
     control, chance = entry["control"], entry["expected_by_chance"]
     by_chance = (

@@ -20,10 +20,12 @@ Array = npt.NDArray[np.float64]
 FEWEST_GENUINE = 3
 """Same-person scores from which on their density is estimated."""
 
-FEWEST_EXCESSES = 20
+FEWEST_EXCESSES = 10
 """Scores of different people beyond the tail's start that a fit needs."""
 
-TAIL_SHARE = 0.05
+TAIL_SHARE, WIDEST_TAIL, WANTED_EXCESSES = 0.05, 0.2, 20
+"""The upper 5 % are the tail; up to 20 % where that would be fewer than 20 scores."""
+
 FALSE_PAIRS = 0.05
 """The tail's threshold lets so many false pairs through among all pairs compared."""
 
@@ -79,8 +81,9 @@ def fit_tail(impostors: npt.ArrayLike) -> Tail | None:
     """Fit the upper tail of different-person scores.
 
     Probability-weighted moments (Hosking and Wallis 1987, doi:10.1080/00401706.1987.10488243) of
-    the excesses over the 95th percentile. Correlations cannot exceed 1, so their tail ends
-    somewhere; where, nobody knows, so an end that the fit finds is not believed (shape ≥ 0).
+    the excesses over the 95th percentile (`TAIL_SHARE`). Correlations cannot exceed 1, so their
+    tail ends somewhere; where, nobody knows, so an end that the fit finds is not believed
+    (shape ≥ 0).
 
     Parameters
     ----------
@@ -94,7 +97,8 @@ def fit_tail(impostors: npt.ArrayLike) -> Tail | None:
     values = np.sort(np.asarray(impostors, dtype=np.float64))
     if values.size == 0:
         return None
-    start = float(np.quantile(values, 1 - TAIL_SHARE))
+    share = min(WIDEST_TAIL, max(TAIL_SHARE, WANTED_EXCESSES / values.size))
+    start = float(np.quantile(values, 1 - share))
     excess = values[values > start] - start
     n = len(excess)
     if n < FEWEST_EXCESSES:
@@ -219,7 +223,8 @@ def choose_threshold(
     # Where the two are well apart, who stands above the crossing may be a person who is in the
     # release twice, and no part of the tail.
     strangers = others
-    if crossed is not None and auc(genuine, others) >= WELL_APART:
+    same = _without_mix_ups(np.asarray(genuine, dtype=np.float64), others)
+    if crossed is not None and auc(same, others) >= WELL_APART:
         strangers = others[others < crossed]
     tail = fit_tail(strangers)
     limit = None if tail is None else tail.threshold(FALSE_PAIRS / max(1, n_pairs))
@@ -232,6 +237,6 @@ def choose_threshold(
         return None
     value, source = min(values)
     rate = None if tail is None or value <= tail.start else tail.false_match(value)
-    if rate is None and len(others):
-        rate = float((others >= value).mean()) if len(others) >= 2 * FEWEST_EXCESSES else None
+    if rate is None and tail is not None:
+        rate = float((strangers >= value).mean())
     return Threshold(value, source, rate)

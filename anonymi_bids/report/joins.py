@@ -62,7 +62,7 @@ def second_dataset_words(linkage: Linkage) -> dict[str, Any]:
     rows = [_row(entry) for entry in second["compared"]]
     return {
         "shown": True,
-        "result": second["result"],
+        "result": second["result"].capitalize(),
         "tone": TONES[second["result"]],
         "lines": lines,
         "header": [

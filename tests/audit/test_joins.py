@@ -216,6 +216,18 @@ def test_mixed_up_labels_are_found(tmp_path: Path) -> None:
     assert pairs == {("r000", "r900"), ("r003", "r004")}
 
 
+def test_mixed_up_labels_hide_no_join(tmp_path: Path) -> None:
+    folder = release(tmp_path / "a", range(20))
+    for kind in ("original", "released", "second"):
+        put(folder, "r003", 4, "2", kind=kind)
+        put(folder, "r004", 3, "2", kind=kind)
+    found = brains(audit(folder, gallery=other(tmp_path / "b", [5, 6, *range(100, 115)])))
+    assert (found["pairs_alike"], found["result"]) == (2, "pairs found")
+    assert found["expected_by_chance"] < 0.1
+    # The control says that two of the release's own people are not recognised.
+    assert (found["control"]["hits"], found["control"]["passed"]) == (18, False)
+
+
 def test_right_labels_pass(tmp_path: Path) -> None:
     labels = audit(release(tmp_path / "a", range(12)))["linkage"]["labels"]
     assert labels["double_tested"]

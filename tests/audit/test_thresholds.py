@@ -70,7 +70,7 @@ def test_a_tail_that_seems_to_end_is_not_believed() -> None:
 
 def test_too_little_to_tell() -> None:
     assert fit_tail([]) is None
-    assert fit_tail(np.linspace(0, 1, 100)) is None
+    assert fit_tail(np.linspace(0, 1, 40)) is None
     assert crossing([0.9, 0.9], np.zeros(50)) is None
     assert crossing([0.1, 0.1, 0.1], np.full(50, 0.5)) is None
     assert choose_threshold([], [], gallery=5, n_pairs=10) is None

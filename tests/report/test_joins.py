@@ -56,7 +56,7 @@ def test_second_dataset_stands_in_page_and_paper(audit: dict[str, Any]) -> None:
     audit["linkage"]["second_dataset"] = SECOND
     page = render_page(audit)
     section = page[page.index("Can it be joined with the second dataset?") :]
-    assert '<span class="result bad">pairs found.</span>' in section
+    assert '<span class="result bad">Pairs found.</span>' in section
     assert "<td>3 of 360</td>" in section
     assert "<td>20 of 20 (lower bound 83 of 100, passed)</td>" in section
     assert "2 more could not be used" in section
