@@ -78,7 +78,7 @@ def check_gallery(gallery: str, places: Places) -> None:
     Raises
     ------
     UsageError
-        If there is no such folder, or it is INPUT or part of OUTPUT.
+        If there is no such folder, it is INPUT or part of OUTPUT, or it holds nothing to compare.
     """
     if not gallery:
         return
@@ -88,6 +88,13 @@ def check_gallery(gallery: str, places: Places) -> None:
     if folder == places.input or folder == places.output or places.output in folder.parents:
         raise UsageError(
             "What --gallery names is the dataset of this run itself; give another one."
+        )
+    from anonymi_bids.audit.features import find_features
+
+    if not any(folder.glob("sub-*/")) and find_features(folder) is None:
+        raise UsageError(
+            "What --gallery names is neither a BIDS dataset nor the features of an earlier run; "
+            "give a folder with sub-<label> folders, or OUTPUT/private/features of that run."
         )
 
 

@@ -65,6 +65,9 @@ def test_a_second_dataset_must_be_a_second_one(source, tmp_path):
     check_gallery("", places)
     other = tmp_path / "other"
     other.mkdir()
+    with pytest.raises(UsageError, match="neither a BIDS dataset"):
+        check_gallery(str(other), places)
+    (other / "sub-01").mkdir()
     check_gallery(str(other), places)
     (places.private / "features").mkdir(parents=True)
     for wrong in (source, places.output, places.private / "features"):
