@@ -64,11 +64,15 @@ def main(argv: list[str] | None = None) -> int:
     one_thread()
     folder = OUT / "contrasts" / code_digest(("core", "phantoms"), own_sources())
     tasks = [*real_tasks(args.real, folder), *digital_tasks(args.n, folder)]
-    failures = in_processes(run_task, [t for t in tasks if not t.path.exists()], args.nprocs)
+    todo = [] if args.score_only else [task for task in tasks if not task.path.exists()]
+    failures = in_processes(run_task, todo, args.nprocs) if todo else []
     figures: dict[str, Any] = {"n_digital": args.n, "failures": failures}
     for cohort in ("real", "digital"):
-        done = [task for task in tasks if task.cohort == cohort and task.path.exists()]
+        mine = [task for task in tasks if task.cohort == cohort]
+        done = [task for task in mine if task.path.exists()]
         figures[cohort] = cohort_figures(done)
+        if figures[cohort]:
+            figures[cohort]["not_made"] = len(mine) - len(done)
     write_json(args.docs / "contrasts.json", figures)
     write_text(args.docs / "contrasts.md", page(figures))
     print(page(figures))
@@ -81,6 +85,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=12, help="digital people")
     parser.add_argument("--real", type=Path, default=SHARED / "brains", help="real scans, if any")
     parser.add_argument("--nprocs", type=int, default=1)
+    parser.add_argument("--score-only", action="store_true", help="use what was made")
     parser.add_argument("--docs", type=Path, default=DOCS)
     return parser.parse_args(argv)
 
@@ -297,9 +302,11 @@ def page(figures: Mapping[str, Any]) -> str:
         f"Written by `python -m benchmarks.contrasts --n {figures['n_digital']}`; every number "
         "stands in `contrasts.json`. People found first, of people searched; a person counts if "
         "all its scans find it, and each scan is searched among one score a person. "
-        "Clopper\u2013Pearson 95 %. In brackets: lowest score of the same person, highest of "
-        "different people. *brain_contrast* is free of contrast (self-similarity); the other "
-        "three are the renditions of same-contrast linkage.\n"
+        "Clopper\u2013Pearson 95 %; then the lowest score of the same person, and the highest of "
+        "different people. The mean of all probes, and of all gallery scans, is taken out; "
+        "without that, and within one visit: `contrasts.json`. *brain_contrast* is free of "
+        "contrast (self-similarity); the other three are the renditions of same-contrast "
+        "linkage.\n"
     ]
     titles = {
         "real": "Real scans, skull-stripped, two visits; only places 9 mm off any mask's border",
@@ -313,30 +320,28 @@ def page(figures: Mapping[str, Any]) -> str:
         insides = f", {found['insides']} different insides" if cohort == "digital" else ""
         parts.append(
             f"## {title}\n\n{found['people']} people, {found['scans']} scans{insides}; scans in "
-            f"which the program found no head, left out: {found['unplaced']}.\n\n"
-            + table(found["pairs"])
+            f"which the program found no head, left out: {found['unplaced']}; scans not tried: "
+            f"{found['not_made']}.\n\n" + table(found["pairs"])
         )
     return "\n".join(parts)
 
 
 def table(pairs: Mapping[str, Any]) -> str:
-    """One line a pair of contrasts, one column a way; the better of with and without mean."""
+    """One line a pair of contrasts at another visit, one column a way, mean removed."""
     lines = []
     for name, entry in pairs.items():
-        cells = [f"{name} (chance {entry[WAYS[0]]['chance']:.2f})"]
-        for way in WAYS:
-            both = [entry[way], entry[f"{way}, mean removed"]]
-            cells.append("; ".join(cell(found) for found in both))
-        lines.append(cells)
-    header = ("probe and gallery", *(f"{way}: as it is; mean removed" for way in WAYS))
-    return markdown_table(header, lines)
+        if name.endswith("other visit"):
+            found = [entry[f"{way}, mean removed"] for way in WAYS]
+            chance = f"{found[0]['chance']:.2f}"
+            lines.append([name.split(",")[0], chance, *(cell(one) for one in found)])
+    return markdown_table(("at another visit", "chance", *WAYS), lines)
 
 
 def cell(found: Mapping[str, Any]) -> str:
     """Hits of people, and how far the two kinds of scores are apart."""
     return (
-        f"{found['hits']}/{found['n']} [{found['low95']:.2f}, {found['high95']:.2f}] "
-        f"({found['lowest_same']:.2f}, {found['highest_different']:.2f})"
+        f"{found['hits']} of {found['n']} [{found['low95']:.2f}, {found['high95']:.2f}]; "
+        f"{found['lowest_same']:.2f}, {found['highest_different']:.2f}"
     )
 
 
