@@ -16,7 +16,7 @@ def test_small_measurements(tmp_path: Path) -> None:
     pairs = read_json(tmp_path / "pairs" / "result.json")
     probe = read_json(tmp_path / "probe" / "result.json")
     assert (pairs["first"], pairs["pairs"]) == (12, 144)
-    assert probe["found"]["0.5"] == [30, 30]
+    assert probe["found"]["0.5"] == [10, 10]
     assert scale.within(pairs)
     assert not scale.within(pairs | {"wall_s": 61})
     assert not scale.within(probe | {"peak_gb": 5})
