@@ -19,7 +19,7 @@ def test_small_measurements(tmp_path: Path) -> None:
     assert probe["found"]["0.5"] == [10, 10]
     assert scale.within(pairs)
     assert not scale.within(pairs | {"wall_s": 61})
-    assert not scale.within(probe | {"peak_gb": 5})
+    assert not scale.within(probe | {"own_gb": 5})
     text = scale.page(
         {"measured": [pairs, probe | {"wall_s": 9}], "width": 3000, "machine": {"cores": 2}}
     )
