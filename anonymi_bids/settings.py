@@ -171,6 +171,9 @@ class AuditSettings:
     Attributes
     ----------
     audit : {"quick", "full", "none"}
+    gallery : str
+        Second dataset that the release is compared with: a BIDS dataset, or the features of an
+        earlier run; empty for none.
     max_upper95 : float
         Open release: one-sided 95 % Clopper–Pearson upper bound of each face attack.
     min_positive_control_face, min_positive_control_brain : float
@@ -182,6 +185,7 @@ class AuditSettings:
     """
 
     audit: str = "quick"
+    gallery: str = ""
     max_upper95: float = 0.09
     min_positive_control_face: float = 0.5
     min_positive_control_brain: float = 0.8
@@ -190,8 +194,11 @@ class AuditSettings:
 
     def __post_init__(self) -> None:
         _check_choice("audit.audit", self.audit, AUDITS)
-        if "\n" in self.photos:
-            raise SettingsError("The path audit.photos holds a line break; rename the folder.")
+        for name in ("photos", "gallery"):
+            if "\n" in getattr(self, name):
+                raise SettingsError(
+                    f"The path audit.{name} holds a line break; rename the folder."
+                )
         for name in ("max_upper95", "min_positive_control_face", "min_positive_control_brain"):
             _check_range(f"audit.{name}", getattr(self, name), 0, 1)
 
@@ -297,7 +304,8 @@ class Settings:
         """
         plain = as_dict(self)
         del plain["manual"]
-        del plain["audit"]["photos"]  # what is searched in the release does not change it
+        for name in ("photos", "gallery"):
+            del plain["audit"][name]  # what the release is compared with does not change it
         text = json.dumps(plain, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from anonymi_bids.audit import judge, learn, restored
+from anonymi_bids.audit.crosscontrast import attack_contrasts
+from anonymi_bids.audit.linking import look_for_links, no_links, untested
 from anonymi_bids.audit.metadata import metadata_entry, traits_of
 from anonymi_bids.audit.open_ends import cannot_conclude, people_for_first_hits, people_needed
 from anonymi_bids.audit.recipients import recipient_rows, traces_sentence
@@ -19,7 +21,6 @@ from anonymi_bids.audit.trials import (
     Outcome,
     attack_brains,
     attack_shape,
-    doubles,
     gather,
     people_annex,
 )
@@ -38,7 +39,7 @@ NOT_RESTORED = (
 """Where none of `restored.LEARNT` was tried."""
 
 NOT_TESTED = (
-    "Brains compared across contrasts, with other databases, or by thickness and volumes.",
+    "Brains compared by thickness and volumes.",
     "Voices, physiological recordings, questionnaires, and anything else that is not in the "
     "release.",
     "Whether anyone will try: only how far these attacks get if somebody does.",
@@ -64,6 +65,8 @@ def run_audit(
     originals: Sequence[str] = (),
     annex: Path | None = None,
     new_labels: Mapping[str, str] | None = None,
+    gallery: Path | None = None,
+    gallery_unusable: int = 0,
 ) -> dict[str, Any]:
     """Attack a release.
 
@@ -86,9 +89,14 @@ def run_audit(
     originals : sequence of str
         Labels of the input that were replaced.
     annex : Path, optional
-        Where to write what was found about each person. It identifies people: ``private/`` only.
+        Where to write what was found about each person, and beside it, as ``audit-links.json``,
+        which scans look alike. It identifies people: ``private/`` only.
     new_labels : mapping, optional
         Label of the input → label of the release, where labels were replaced; for photographs.
+    gallery : Path, optional
+        Features of a second dataset, to be compared with the release.
+    gallery_unusable : int
+        Images of it from which no features could be made.
 
     Returns
     -------
@@ -100,8 +108,21 @@ def run_audit(
     outcomes, attacks, linkage, not_run = _tried(
         items, rng, features_dir, settings, new_labels or {}
     )
+    links, named = no_links()
+    if settings.audit.audit != "none" and features_dir.is_dir():
+        links, named = look_for_links(
+            items,
+            features_dir,
+            gallery=gallery,
+            unusable=gallery_unusable,
+            control_limits={
+                "face": settings.audit.min_positive_control_face,
+                "brain": settings.audit.min_positive_control_brain,
+            },
+        )
     if annex is not None:
         write_json(annex, people_annex(outcomes))
+        write_json(annex.with_name("audit-links.json"), named)
     unions = _unions(outcomes, attacks, participants, rng, settings)
     traces = look_for_traces(release, originals) if release is not None else []
     methods = _methods(settings, released)
@@ -113,11 +134,13 @@ def run_audit(
         "participants": _participants(released, outcomes, items),
         "attacks": attacks,
         "union": unions,
-        "linkage": linkage,
+        "linkage": linkage | links,
         "metadata": metadata_entry(participants, release, population),
         "traces": traces,
         "withheld": _withheld(withheld, len(damaged)),
-        "verdict": _verdict([*attacks, *unions], traces, settings, not_run),
+        "verdict": _verdict(
+            [*attacks, *unions], traces, settings, [*not_run, *untested(links, attacks)]
+        ),
         "methods": methods,
         "reference": reference_entry(methods["defacing"], settings.deface.surface_style),
     }
@@ -161,7 +184,10 @@ def _tried(
     brains = attack_brains(items, rng, features_dir)
     if brains is not None:
         note(brains, None, choice.min_positive_control_brain)
-        linkage = _linkage(attacks[-1], doubles(items, brains, features_dir))
+        linkage = _linkage(attacks[-1])
+    contrasts = attack_contrasts(items, rng, features_dir)
+    if contrasts is not None:
+        note(contrasts, None, choice.min_positive_control_brain)
     return outcomes, attacks, linkage, not_run
 
 
@@ -218,8 +244,7 @@ def _participants(
     }
 
 
-def _linkage(entry: Mapping[str, Any], found: tuple[int, float]) -> dict[str, Any]:
-    pairs, limit = found
+def _linkage(entry: Mapping[str, Any]) -> dict[str, Any]:
     sentence = (
         f"{entry['hits']} of {entry['n']} people were linked with another scan of their brain; by "
         f"guessing it would be {judge.in_hundred(entry['chance'])}. Whoever holds a second scan "
@@ -231,8 +256,6 @@ def _linkage(entry: Mapping[str, Any], found: tuple[int, float]) -> dict[str, An
         "sentence": sentence,
         "n": entry["n"],
         "hits": entry["hits"],
-        "double_pairs": pairs,
-        "double_limit": judge.rounded(limit),
     }
 
 
@@ -242,8 +265,6 @@ def _no_linkage(sentence: str) -> dict[str, Any]:
         "sentence": sentence,
         "n": 0,
         "hits": 0,
-        "double_pairs": 0,
-        "double_limit": None,
     }
 
 

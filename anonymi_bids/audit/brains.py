@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from anonymi_bids.audit.selfsimilar import self_similarity_row
 from anonymi_bids.core.grid import apply_affine, resample
 from anonymi_bids.core.mask import distance_mm
 from anonymi_bids.model import Image
@@ -24,6 +25,7 @@ SPACING_MM = 3.0
 _FINE = 2
 _BIAS_MM = 30.0
 _HIGH_PASS_MM = 12.0
+_FILL_MM = 18.0
 _AIR_POINTS = 2000
 _AIR_MARGIN_MM = 15.0
 
@@ -47,25 +49,31 @@ def brain_rows(
     dict of (V,) float16 ndarray
         ``brain``; ``brain_high``, the same with what is smoother than 12 mm taken away;
         ``brain_edges``, size of its gradient. 0 where the image does not reach.
+        ``brain_contrast``, which is the same for all contrasts, nearly:
+        `selfsimilar.self_similarity_row`, of another length.
     """
     mask, affine = brain_grid(atlas)
     values = _sample(image, affine, mask.shape, atlas_to_image)
     seen = mask & np.isfinite(values) & (values != 0)
     if seen.sum() < 200:
         empty = np.zeros(int(mask.sum()), dtype=np.float16)
-        return {"brain": empty, "brain_high": empty.copy(), "brain_edges": empty.copy()}
+        blank = {"brain": empty, "brain_high": empty.copy(), "brain_edges": empty.copy()}
+        nothing = np.zeros(mask.shape, dtype=np.float32)
+        return blank | {"brain_contrast": self_similarity_row(nothing, ~mask & mask, mask)}
     values = np.where(seen, values, 0)
     values -= min(0.0, float(values[seen].min()))
     field = _smooth(values, seen, _BIAS_MM)
     even = np.where(seen, values / np.maximum(field, 1e-6 * float(field.max()) + 1e-12), 0)
     low, high = (float(value) for value in np.percentile(even[seen], (1, 99)))
     even = np.where(seen, np.clip(even, low, high), 0)
+    filled = np.where(seen, even, _smooth(even, seen, _FILL_MM))
     slopes = np.gradient(np.where(seen, even, field.dtype.type(1)))
     edges = np.sqrt(sum(slope**2 for slope in slopes))
     return {
         "brain": _z_score(even, seen)[mask],
         "brain_high": _z_score(even - _smooth(even, seen, _HIGH_PASS_MM), seen)[mask],
         "brain_edges": _z_score(edges, seen & ndimage.binary_erosion(seen))[mask],
+        "brain_contrast": self_similarity_row(filled, seen, mask),
     }
 
 

@@ -170,6 +170,25 @@ def load_features(path: Path) -> tuple[FeatureMeta, Features]:
         return meta, {name: packed[name] for name in packed if name != "meta"}
 
 
+def find_features(folder: Path) -> Path | None:
+    """Find the features of an earlier run in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The features themselves, the run's ``private/`` or its OUTPUT.
+
+    Returns
+    -------
+    Path or None
+        None if there are none.
+    """
+    for place in (folder, folder / "features", folder / "private" / "features"):
+        if any(list_features(place, kind) for kind in KINDS):
+            return place
+    return None
+
+
 def list_features(features_dir: Path, kind: str) -> list[Path]:
     """List the feature files of one kind, sorted by name."""
     return sorted((features_dir / kind).glob("*.npz"))

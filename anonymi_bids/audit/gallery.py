@@ -39,6 +39,8 @@ def rank_k_at_size(ranks: npt.ArrayLike, n: int, size: int, *, k: int = 1) -> fl
     """
     if not 1 <= size <= n:
         raise ValueError(f"A gallery of {size} cannot be drawn from {n} people.")
+    if size <= k:
+        return 1.0
     better = np.ceil(np.asarray(ranks, dtype=np.float64)).astype(int) - 1
     return float(stats.hypergeom.cdf(k - 1, n - 1, better, size - 1).mean())
 

@@ -24,6 +24,7 @@ TITLES = {
     "face_recogniser": "Face recognised by a face recogniser",
     "face_photo": "Photograph found by a face recogniser",
     "brain_linkage": "Brain linked with another scan",
+    "brain_contrast": "Brain linked with a scan of another contrast",
     "head_refilled": "Head recognised after an average face was put in",
     "face_from_model": "Face completed from the rest by a model of heads",
     "face_from_others": "Face completed from the rest, learnt on the others",
@@ -41,6 +42,7 @@ SCORES = {
     "brain": "correlation of brains",
     "brain_high": "correlation of brains, fine structure only",
     "brain_edges": "correlation of the brains' edges",
+    "brain_contrast": "correlation of where the brain resembles its own neighbourhood",
     "head_refilled": "depth of the surface seen from five sides",
     "face_from_model": "depth of the face, the most probable one by the shape model",
     "face_from_others": "depth of the face, by ridge regression on other people",
@@ -244,6 +246,10 @@ _FROM_REST = (
 _ACCESS = {
     "brain_linkage": (
         "linked with another scan of the same brain",
+        "The brain itself must stay as it is, so no defacing cures this",
+    ),
+    "brain_contrast": (
+        "linked with a scan of the same brain in another contrast",
         "The brain itself must stay as it is, so no defacing cures this",
     ),
     "head_shape": (

@@ -31,6 +31,13 @@ class Rows:
         Where a matrix too large for memory is kept; the caller removes it.
     centred : bool
         Subtract the mean of all rows, which is what all people share.
+    mean : (V,) ndarray, optional
+        Mean of other rows, subtracted instead.
+
+    Attributes
+    ----------
+    mean : (V,) float32 ndarray
+        What was subtracted.
     """
 
     def __init__(
@@ -40,8 +47,10 @@ class Rows:
         folder: Path,
         *,
         centred: bool,
+        mean: Row | None = None,
     ) -> None:
         self.n = len(items)
+        self.mean: Row = np.zeros(0, dtype=np.float32)
         self._store: npt.NDArray[np.float16] = np.zeros((0, 0), dtype=np.float16)
         total = count = None
         for index, item in enumerate(items):
@@ -56,8 +65,9 @@ class Rows:
             self._store[index] = row
         self.width = self._store.shape[1]
         if total is not None and count is not None:
-            mean = total / np.maximum(count, 1) if centred else np.zeros(self.width)
-            self._normalise(mean.astype(np.float32))
+            own = total / np.maximum(count, 1) if centred else np.zeros(self.width)
+            self.mean = own.astype(np.float32) if mean is None else mean
+            self._normalise(self.mean)
 
     def blocks(self) -> Iterator[tuple[int, Block]]:
         """Give blocks of rows of unit length, with the index of each block's first row."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,10 +103,11 @@ def gather(features_dir: Path) -> tuple[Items, list[str]]:
             try:
                 with open_features(path) as (meta, features):
                     face = acquired(features["head"], float(features["skin_gap"][0]))
+                    bridge = "brain_contrast" in features
             except ImageError as error:
                 damaged.append(str(error))
                 continue
-            items[kind].append(Item(path, meta, face))
+            items[kind].append(Item(path, meta, face, bridge))
     return items, damaged
 
 
@@ -139,7 +140,11 @@ def attack_shape(
         "released": len(set(after.people) - with_skin),
     }
     ways = {way: describe(SHAPES[name]) for way, describe in SHAPE_SCORES.items()}
-    return _attack(name, "", before, after, ways, rng, folder, counts)
+    return attack(name, "", before, after, ways, rng, folder, counts)
+
+
+BRAIN_WAYS = ("brain_high", "brain_edges", "brain")
+"""Renditions of a brain; the attack takes the one that is strongest on the originals."""
 
 
 def attack_brains(items: Items, rng: np.random.Generator, folder: Path) -> Outcome | None:
@@ -154,8 +159,8 @@ def attack_brains(items: Items, rng: np.random.Generator, folder: Path) -> Outco
     original, second = (_of(items, kind, contrast) for kind in KINDS[:2])
     after = make_duel(_of(items, "released", contrast), original, second)
     before = make_duel(original, original, second, wanted=after.people)
-    ways = {name: brain_row(name) for name in ("brain_high", "brain_edges", "brain")}
-    return _attack(
+    ways = {name: brain_row(name) for name in BRAIN_WAYS}
+    return attack(
         "brain_linkage", contrast, before, after, ways, rng, folder, {"original": 0, "released": 0}
     )
 
@@ -164,7 +169,7 @@ def _of(items: Items, kind: str, contrast: str) -> list[Item]:
     return [item for item in items[kind] if item.meta.contrast == contrast]
 
 
-def _attack(
+def attack(
     name: str,
     contrast: str,
     before: Duel,
@@ -174,7 +179,21 @@ def _attack(
     folder: Path,
     counts: dict[str, int],
 ) -> Outcome:
-    """Choose the strongest way on the originals, then use it on the release."""
+    """Choose the strongest way on the originals, then use it on the release.
+
+    Parameters
+    ----------
+    name, contrast : str
+    before, after : Duel
+        Of the same people, in the same order.
+    ways : dict of str to callable
+    rng : numpy Generator
+        Shuffles names.
+    folder : Path
+        Where matrices too large for memory are kept meanwhile.
+    counts : dict of str to int
+        People who could not be acquired, see `Outcome`.
+    """
     only_faces = name in SHAPES
     best: tuple[tuple[float, float], str, Matches] | None = None
     for way, describe in ways.items():
@@ -235,56 +254,6 @@ def shuffle_names(found: Matches, rng: np.random.Generator) -> Control:
     drawn = np.array([float((found.first == rng.permutation(n)).sum()) for _ in range(ROUNDS)])
     p_value = permutation_p(float(found.hits.sum()), drawn)
     return Control(float(drawn.mean()), ROUNDS, p_value)
-
-
-def doubles(
-    items: Items,
-    linkage: Outcome,
-    folder: Path,
-    *,
-    describe: Callable[[str], Describe] = brain_row,
-) -> tuple[int, float]:
-    """Count pairs of different released people whose brains look like one person's.
-
-    Returns
-    -------
-    pairs : int
-        Pairs that score nearer to true pairs than to different people, and far out among these.
-    limit : float
-    """
-    released = _of(items, "released", linkage.contrast)
-    order = sorted(released, key=lambda item: (item.meta.subject, item.meta.stem))
-    own = linkage.after.own[np.isfinite(linkage.after.own)]
-    if len(order) < 2 or len(own) == 0:
-        return 0, float("nan")
-    limit = _double_limit(own, linkage.after.impostors)
-    subjects = np.unique([item.meta.subject for item in order], return_inverse=True)[1]
-    centred = len(set(subjects.tolist())) >= _MIN_FOR_MEAN
-    found: set[tuple[int, int]] = set()
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as place:
-        rows = Rows(order, describe(linkage.score), Path(place), centred=centred)
-        for start, left in rows.blocks():
-            for other, right in rows.blocks():
-                if other + len(right) <= start:
-                    continue
-                near = np.argwhere(left @ right.T >= limit)
-                a, b = subjects[near[:, 0] + start], subjects[near[:, 1] + other]
-                found |= {
-                    (min(i, j), max(i, j))
-                    for i, j in zip(a.tolist(), b.tolist(), strict=True)
-                    if i != j
-                }
-    return len(found), limit
-
-
-def _double_limit(own: npt.NDArray[np.float64], impostors: npt.NDArray[np.float64]) -> float:
-    """Halfway between both medians, and at least five robust deviations off different people.
-
-    Medians, because a person who is in the release twice is among the "different" people.
-    """
-    middle = float(np.median(impostors)) if len(impostors) else 0.0
-    spread = 1.4826 * float(np.median(np.abs(impostors - middle))) if len(impostors) else 0.0
-    return max((float(np.median(own)) + middle) / 2, middle + 5 * spread)
 
 
 def people_annex(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:

@@ -20,11 +20,12 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One image's features, and whether they could be acquired."""
+    """One image's features, whether they show a face, and whether they bridge contrasts."""
 
     path: Path
     meta: FeatureMeta
     face: bool = True
+    bridge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,19 @@ def make_duel(
         tuple(own_pairs),
         np.array(simulated, dtype=bool),
     )
+
+
+def make_side(items: Sequence[Item]) -> tuple[tuple[str, ...], Side]:
+    """Sort images by person.
+
+    Returns
+    -------
+    people : tuple of str
+    side : Side
+    """
+    grouped = _group(items)
+    people = tuple(sorted(grouped))
+    return people, _side([item for name in people for item in grouped[name]], people)
 
 
 def _other_session(probe: Item, entry: Item) -> bool:

@@ -31,7 +31,7 @@ def run_group(places: Places, settings: Settings, args: argparse.Namespace) -> b
     sweep(places.output)
     assemble(places.output)
     folder = Path(tempfile.mkdtemp(prefix="group-", dir=places.work))
-    steps = Steps(2, "group")
+    steps = Steps(3, "group")
     try:
         workflow = init_group_wf(
             settings=settings, output_dir=os.fspath(places.output), work_dir=os.fspath(folder)

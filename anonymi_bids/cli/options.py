@@ -16,6 +16,8 @@ from anonymi_bids.io.atomic import write_text
 from anonymi_bids.settings import Settings, as_dict, merge
 
 POLICIES = ("open-sharing", "controlled-access", "eeg-source")
+AUDIT_PATHS = ("photos", "gallery")
+"""What a release may be compared with."""
 GIVEN_BY_HAND = {"landmarks": "--landmarks", "face_masks": "--face-masks"}
 """Settings that name files given by hand → the option."""
 
@@ -62,8 +64,13 @@ def _from_folder_of(policy: str, settings: Settings) -> Settings:
         if getattr(settings.manual, name)
     }
     changes: dict[str, Any] = {"manual": paths}
-    if settings.audit.photos:
-        changes["audit"] = {"photos": os.fspath(folder / settings.audit.photos)}
+    audit = {
+        name: os.fspath(folder / path)
+        for name in AUDIT_PATHS
+        if (path := getattr(settings.audit, name))
+    }
+    if audit:
+        changes["audit"] = audit
     return merge(settings, changes)
 
 
@@ -119,7 +126,9 @@ def _from_command_line(args: argparse.Namespace) -> dict[str, Any]:
         changes["manual"] = {name: os.path.abspath(path) for name, path in given.items()}
         changes["manual"] |= {f"{name}_sha256": "" for name in given}
     audit = {"audit": args.audit, "recogniser": args.recogniser}
-    audit["photos"] = args.photos and os.path.abspath(args.photos)
+    for name in AUDIT_PATHS:
+        path = getattr(args, name)
+        audit[name] = path and os.path.abspath(path)
     audit = {name: value for name, value in audit.items() if value}
     if audit:
         changes["audit"] = audit

@@ -141,7 +141,9 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--qc", choices=QCS, help="private pages to look at: with volumes to turn (full, default)"
     )
-    group.add_argument("--gallery", metavar="DIR", help="second dataset to link against (later)")
+    group.add_argument(
+        "--gallery", metavar="DIR", help="second dataset, or features of a run, to link against"
+    )
     _add_recogniser(group)
     group.add_argument("--dicom-out", action="store_true", help="give DICOM back too (later)")
     group.add_argument("--review", action="store_true", help="serve the review page (later)")
@@ -174,7 +176,6 @@ def _add_resources(parser: argparse.ArgumentParser) -> None:
 
 
 NOT_YET = {
-    "gallery": "--gallery",
     "dicom_out": "--dicom-out",
     "review": "--review",
 }

@@ -66,6 +66,38 @@ def find_places(input_folder: str, output_folder: str, work_folder: str | None) 
     return Places(source, output, work)
 
 
+def check_gallery(gallery: str, places: Places) -> None:
+    """Check that a second dataset is there and is a second one.
+
+    Parameters
+    ----------
+    gallery : str
+        Empty for none.
+    places : Places
+
+    Raises
+    ------
+    UsageError
+        If there is no such folder, it is INPUT or part of OUTPUT, or it holds nothing to compare.
+    """
+    if not gallery:
+        return
+    folder = Path(gallery).resolve()
+    if not folder.is_dir():
+        raise UsageError("What --gallery names is no folder; give a dataset or a run's features.")
+    if folder == places.input or folder == places.output or places.output in folder.parents:
+        raise UsageError(
+            "What --gallery names is the dataset of this run itself; give another one."
+        )
+    from anonymi_bids.audit.features import find_features
+
+    if not any(folder.glob("sub-*/")) and find_features(folder) is None:
+        raise UsageError(
+            "What --gallery names is neither a BIDS dataset nor the features of an earlier run; "
+            "give a folder with sub-<label> folders, or OUTPUT/private/features of that run."
+        )
+
+
 def _check_writable(folder: Path, name: str) -> None:
     """Raise unless a folder is, or could be made, writable; nothing is left behind."""
     nearest = folder

@@ -1,4 +1,4 @@
-"""Graph of the group level: attack the release, then write the report."""
+"""Graph of the group level: ready a second dataset, attack the release, write the report."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
 from anonymi_bids.interfaces.audit import RunAudit, WriteReport
+from anonymi_bids.interfaces.gallery import PrepareGallery
 from anonymi_bids.settings import Settings, as_dict
 
 
@@ -21,6 +22,15 @@ def init_group_wf(
     report_file
         ``report/audit.html``.
     """
+    prepare_gallery = pe.Node(
+        PrepareGallery(
+            gallery=settings.audit.gallery,
+            output_dir=output_dir,
+            seed=str(settings.seed),
+            min_confidence=settings.gates.min_head_confidence,
+        ),
+        name="prepare_gallery",
+    )
     run_audit = pe.Node(
         RunAudit(
             output_dir=output_dir, settings_json=json.dumps(as_dict(settings), sort_keys=True)
@@ -32,6 +42,11 @@ def init_group_wf(
     workflow = pe.Workflow(name=name, base_dir=work_dir)
     workflow.connect(
         [
+            (
+                prepare_gallery,
+                run_audit,
+                [("features_dir", "gallery_dir"), ("unusable", "gallery_unusable")],
+            ),
             (run_audit, write_report, [("audit_file", "audit_file")]),
             (write_report, outputnode, [("report_file", "report_file")]),
         ]

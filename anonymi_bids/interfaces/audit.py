@@ -25,6 +25,8 @@ class RunAuditInputSpec(BaseInterfaceInputSpec):
 
     output_dir = traits.Str(mandatory=True, desc="OUTPUT of the run")
     settings_json = traits.Str(mandatory=True, desc="all settings")
+    gallery_dir = traits.Str("", usedefault=True, desc="features of a second dataset, if any")
+    gallery_unusable = traits.Int(0, usedefault=True, desc="its images without features")
 
 
 class RunAuditOutputSpec(TraitedSpec):
@@ -58,6 +60,8 @@ class RunAudit(SimpleInterface):
             originals=[row["original"] for row in _rows(output / "private" / "key.tsv")],
             annex=output / "private" / "audit-people.json",
             new_labels=new_labels(output / "private"),
+            gallery=Path(self.inputs.gallery_dir) if self.inputs.gallery_dir else None,
+            gallery_unusable=self.inputs.gallery_unusable,
         )
         target = Path(runtime.cwd) / "audit.json"
         write_json(target, audit)

@@ -37,6 +37,11 @@ COSTS = {
         "a common computer and free software for brain images",
         "hours to set up, then about a minute a scan",
     ),
+    "brain_contrast": (
+        "a scan of the person's brain with a name, in any contrast",
+        "a common computer and free software for brain images",
+        "hours to set up, then about a minute a scan",
+    ),
 }
 """Attack → what must be at hand, equipment, time; estimates of this project."""
 

@@ -97,6 +97,8 @@ def threat(entry: Mapping[str, Any]) -> str:
     if "title" in entry:
         if entry["name"] == "face_photo":
             return "has a photograph"
+        if entry["name"] == "brain_contrast":
+            return "has a scan of the brain, other visit and contrast"
         held = {
             "face_shape": "face",
             "face_recogniser": "face",

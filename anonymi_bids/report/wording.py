@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anonymi_bids.core.frequency import per_hundred
-from anonymi_bids.report import checklists, details, standards
+from anonymi_bids.report import checklists, details, joins, standards
 from anonymi_bids.report.summary import UNION_TITLES, alarms, table_risk
 
 HEADLINES = {
@@ -36,6 +36,7 @@ def plain_words(entry: Mapping[str, Any]) -> str:
         "face_recogniser": "who shows another visit's scans to a face recogniser",
         "face_photo": "who holds photographs of them and an open face recogniser",
         "brain_linkage": "who holds another scan of their brains",
+        "brain_contrast": "who holds a scan of their brains in another contrast",
         "head_refilled": "who puts an average face on what is left and holds scans of their heads",
         "face_from_model": "who works out faces from the rest of the heads by a model",
         "face_from_others": "who has learnt on other people to work out faces from the rest",
@@ -153,16 +154,8 @@ def limits(audit: Mapping[str, Any]) -> list[str]:
 
 
 def doubles(audit: Mapping[str, Any]) -> str:
-    """Say whether one brain is in the release under two labels; empty if not tested."""
-    linkage = audit["linkage"]
-    if not linkage["tested"]:
-        return ""
-    if not linkage["double_pairs"]:
-        return "No two labels in this release look like one brain."
-    return (
-        f"Pairs of labels in this release that look like one brain: {linkage['double_pairs']}. "
-        "Each is the same person twice, a mix-up of labels, or close kin. Check before sharing."
-    )
+    """Say whether labels and brains of the release fit each other; empty if not tested."""
+    return joins.label_words(audit["linkage"])
 
 
 def all_words(audit: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,6 +183,7 @@ def all_words(audit: Mapping[str, Any]) -> dict[str, Any]:
         "table_note": TABLE_NOTE,
         "limits": limits(audit),
         "doubles": doubles(audit),
+        "second_dataset": joins.second_dataset_words(audit["linkage"]),
         "questions": questions(audit),
         "methods": methods_text(audit),
         "expiry": (

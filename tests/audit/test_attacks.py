@@ -97,7 +97,7 @@ def test_removed_faces_meet_and_brains_link(tmp_path: Path) -> None:
     assert face["chance"] == pytest.approx(1 / 40)
     assert face["second_visits"] == {"real": 40, "simulated": 0}
     assert (brain["hits"], brain["n"], brain["result"]) == (40, 40, "sets the access level")
-    assert content["linkage"]["double_pairs"] == 0
+    assert content["linkage"]["labels"]["double_pairs"] == 0
     assert content["participants"]["attacked"] == 40
     assert content["verdict"]["result"] == face["result"]
 
@@ -139,7 +139,7 @@ def test_nobody(tmp_path: Path) -> None:
 
 def test_same_label_twice_is_noticed(tmp_path: Path) -> None:
     content = audit(make_study(tmp_path, 12, doubled=True))
-    assert content["linkage"]["double_pairs"] == 1
+    assert content["linkage"]["labels"]["double_pairs"] == 1
 
 
 def test_originals_without_skin_are_counted_apart(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_wrong_policies_get_a_sentence(tmp_path, text, message):
         settings_from(arguments("--policy", str(policy)), tmp_path)
 
 
-@pytest.mark.parametrize("option", ["--gallery=x", "--dicom-out", "--review"])
+@pytest.mark.parametrize("option", ["--dicom-out", "--review"])
 def test_options_that_are_not_built_are_refused(tmp_path, option):
     with pytest.raises(UsageError, match="not built"):
         settings_from(arguments(option), tmp_path)
@@ -122,3 +122,16 @@ def test_private_pages_can_be_switched_off(tmp_path):
     policy.write_text('qc = "some"\n')
     with pytest.raises(SettingsError, match="full, slices, none"):
         settings_from(arguments("--policy", str(policy)), tmp_path)
+
+
+def test_gallery_is_recorded_but_changes_no_release(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain = settings_from(arguments("--seed", "1"), tmp_path)
+    given = settings_from(arguments("--seed", "1", "--gallery", "x", "--audit", "full"), tmp_path)
+    assert given.audit.gallery == str(tmp_path / "x")
+    assert given.audit.audit == "full"
+    same = settings_from(arguments("--seed", "1", "--gallery", "x"), tmp_path)
+    assert same.digest == plain.digest
+    write_settings(same, tmp_path)
+    again = settings_from(arguments("--policy", str(tmp_path / "settings.toml")), tmp_path)
+    assert again.audit.gallery == str(tmp_path / "x")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from anonymi_bids.cli.places import find_places, prepare
+from anonymi_bids.cli.places import check_gallery, find_places, prepare
 from anonymi_bids.errors import UsageError
 
 
@@ -58,3 +58,20 @@ def test_nothing_is_written_until_prepare(source, tmp_path):
     prepare(places)
     assert places.private.stat().st_mode & 0o777 == 0o700
     assert places.work.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_dataset_must_be_a_second_one(source, tmp_path):
+    places = find_places(str(source), str(tmp_path / "out"), None)
+    check_gallery("", places)
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(UsageError, match="neither a BIDS dataset"):
+        check_gallery(str(other), places)
+    (other / "sub-01").mkdir()
+    check_gallery(str(other), places)
+    (places.private / "features").mkdir(parents=True)
+    for wrong in (source, places.output, places.private / "features"):
+        with pytest.raises(UsageError, match="this run itself"):
+            check_gallery(str(wrong), places)
+    with pytest.raises(UsageError, match="no folder"):
+        check_gallery(str(tmp_path / "none"), places)
