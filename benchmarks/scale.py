@@ -110,7 +110,7 @@ def measure(kind: str, size: int, folder: Path, width: int) -> int:
     result = work[kind](size, folder, width)
     result["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     # Pages of mapped files belong to the system's cache, which takes them back when it must.
-    result["own_gb"] = result["peak_gb"] - mapped_gb()
+    result["own_gb"] = result["peak_gb"] - result.pop("mapped_gb", 0.0)
     write_json(folder / "result.json", {"kind": kind, "size": size} | result)
     return 0
 
@@ -235,6 +235,7 @@ def one_probe(size: int, folder: Path, width: int) -> dict[str, Any]:
         "wall_s": float(np.median(times)),
         "slowest_s": max(times),
         "cpu_s": float(np.median(work)),
+        "mapped_gb": mapped_gb(),
         "found": found,
     }
 
@@ -313,8 +314,8 @@ def page(figures: dict[str, Any]) -> str:
         "Rows on disk, mapped into memory; the sketches of all are read, and the rows of the 500 "
         "that come first by them (`anonymi_bids.audit.search`). r: correlation of the searched "
         "scan with the same person's scan in the gallery; everybody else's is 0 on average. "
-        f"Limit at 100,000 scans: {LIMITS['probe'][0]:.0f} s, {LIMITS['probe'][1]:.0f} GB. Pages of "
-        "the mapped files lie in the system's cache, which takes them back when it must.\n\n"
+        f"Limit at 100,000 scans: {LIMITS['probe'][0]:.0f} s, {LIMITS['probe'][1]:.0f} GB. Pages "
+        "of the mapped files lie in the system's cache, which takes them back when it must.\n\n"
         f"{probes}"
     )
 
