@@ -17,6 +17,8 @@ from anonymi_bids.errors import SettingsError
 
 METHODS = ("mask", "surface", "ml")
 SURFACE_STYLES = ("newface", "blur")
+BLUR_LIMIT = 0.20
+"""Style `blur` is for policies that allow this risk at least: recipients bound by an agreement."""
 AUDITS = ("quick", "full", "none")
 QCS = ("full", "slices", "none")
 
@@ -176,6 +178,10 @@ class AuditSettings:
         Open release: one-sided 95 % Clopper–Pearson upper bound of each face attack.
     min_positive_control_face, min_positive_control_brain : float
         Lower bound (two-sided 95 %) the attack must reach on originals to count at all.
+    recogniser : str
+        Recogniser of faces: ``dlib``, or ``package.module:Class`` of an installed package.
+    photos : str
+        Folder of photographs that are searched in the release; empty for none.
     """
 
     audit: str = "quick"
@@ -183,11 +189,15 @@ class AuditSettings:
     max_upper95: float = 0.09
     min_positive_control_face: float = 0.5
     min_positive_control_brain: float = 0.8
+    recogniser: str = "dlib"
+    photos: str = ""
 
     def __post_init__(self) -> None:
         _check_choice("audit.audit", self.audit, AUDITS)
         if "\n" in self.gallery:
             raise SettingsError("The path audit.gallery holds a line break; rename the folder.")
+        if "\n" in self.photos:
+            raise SettingsError("The path audit.photos holds a line break; rename the folder.")
         for name in ("max_upper95", "min_positive_control_face", "min_positive_control_brain"):
             _check_range(f"audit.{name}", getattr(self, name), 0, 1)
 
@@ -274,6 +284,15 @@ class Settings:
         _check_choice("qc", self.qc, QCS)
         if not 0 <= self.seed < 2**128:
             raise SettingsError("The seed must be a whole number from 0 to 2^128 - 1.")
+        blurred = self.deface.method == "surface" and self.deface.surface_style == "blur"
+        if blurred and self.audit.max_upper95 < BLUR_LIMIT:
+            raise SettingsError(
+                "Style blur keeps the person (docs/benchmarks/quality.md: 18 of 19 were found by "
+                f"their shape), and policy {self.policy!r} has an audit.max_upper95 of "
+                f"{self.audit.max_upper95:g} where blur needs {BLUR_LIMIT:g} or more; choose "
+                "--surface-style newface, --method mask or a policy for recipients under an "
+                "agreement."
+            )
 
     @property
     def digest(self) -> str:
@@ -284,8 +303,9 @@ class Settings:
         """
         plain = as_dict(self)
         del plain["manual"]
-        # What the release is compared with does not change it.
+        # What the release is compared with, and what is searched in it, does not change it.
         del plain["audit"]["gallery"]
+        del plain["audit"]["photos"]
         text = json.dumps(plain, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -24,6 +24,7 @@ from anonymi_bids.audit.trials import (
     people_annex,
 )
 from anonymi_bids.audit.union import union_rows
+from anonymi_bids.audit.witnesses import recogniser_attacks
 from anonymi_bids.io.atomic import write_json
 from anonymi_bids.settings import Settings
 
@@ -37,7 +38,6 @@ NOT_RESTORED = (
 """Where none of `restored.LEARNT` was tried."""
 
 NOT_TESTED = (
-    "Photographs compared with scans, by people or by recognisers of faces.",
     "Brains compared by thickness and volumes.",
     "Voices, physiological recordings, questionnaires, and anything else that is not in the "
     "release.",
@@ -65,6 +65,7 @@ def run_audit(
     annex: Path | None = None,
     gallery: Path | None = None,
     gallery_unusable: int = 0,
+    new_labels: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Attack a release.
 
@@ -93,6 +94,8 @@ def run_audit(
         Features of a second dataset, to be compared with the release.
     gallery_unusable : int
         Images of it from which no features could be made.
+    new_labels : mapping, optional
+        Label of the input → label of the release, where labels were replaced; for photographs.
 
     Returns
     -------
@@ -101,7 +104,9 @@ def run_audit(
     """
     rng = np.random.default_rng([settings.seed % 2**63, 11])
     items, damaged = gather(features_dir)
-    outcomes, attacks, linkage = _tried(items, rng, features_dir, settings)
+    outcomes, attacks, linkage, not_run = _tried(
+        items, rng, features_dir, settings, new_labels or {}
+    )
     links, named = no_links()
     if settings.audit.audit != "none" and features_dir.is_dir():
         links, named = look_for_links(
@@ -131,15 +136,24 @@ def run_audit(
         "metadata": metadata_entry(participants, release, population),
         "traces": traces,
         "withheld": _withheld(withheld, len(damaged)),
-        "verdict": _verdict([*attacks, *unions], traces, settings, untested(links, attacks)),
+        "verdict": _verdict(
+            [*attacks, *unions], traces, settings, [*not_run, *untested(links, attacks)]
+        ),
         "methods": _methods(settings, released),
     }
 
 
 def _tried(
-    items: Items, rng: np.random.Generator, features_dir: Path, settings: Settings
-) -> tuple[list[Outcome], list[dict[str, Any]], dict[str, Any]]:
-    """Try every attack that the settings ask for; outcomes, entries of the report, linkage."""
+    items: Items,
+    rng: np.random.Generator,
+    features_dir: Path,
+    settings: Settings,
+    new_labels: Mapping[str, str],
+) -> tuple[list[Outcome], list[dict[str, Any]], dict[str, Any], list[str]]:
+    """Try every attack that the settings ask for.
+
+    Returns outcomes, entries of the report, linkage, and what was not run.
+    """
     choice = settings.audit
     outcomes: list[Outcome] = []
     attacks: list[dict[str, Any]] = []
@@ -149,15 +163,18 @@ def _tried(
         attacks.append(judge.attack_entry(outcome, limit=limit, control_limit=control))
 
     if choice.audit == "none":
-        return outcomes, attacks, _no_linkage("The settings asked for no audit.")
+        return outcomes, attacks, _no_linkage("The settings asked for no audit."), []
     linkage = _no_linkage("No person has two scans of one contrast that could be compared.")
     if not features_dir.is_dir():
-        return outcomes, attacks, linkage
+        return outcomes, attacks, linkage, []
     face = choice.min_positive_control_face
     for name, limit in (("face_shape", choice.max_upper95), ("head_shape", None)):
         shape = attack_shape(name, items, rng, features_dir)
         if shape is not None:
             note(shape, limit, face)
+    shown, not_run = recogniser_attacks(items, settings, new_labels)
+    for outcome in shown:
+        note(outcome, choice.max_upper95, face)
     for found in _restored(items, settings) if choice.audit == "full" else ():
         from_rest = found.name in restored.FROM_REST
         note(found, None if from_rest else choice.max_upper95, face)
@@ -168,7 +185,7 @@ def _tried(
     contrasts = attack_contrasts(items, rng, features_dir)
     if contrasts is not None:
         note(contrasts, None, choice.min_positive_control_brain)
-    return outcomes, attacks, linkage
+    return outcomes, attacks, linkage, not_run
 
 
 def _restored(items: Items, settings: Settings) -> Iterator[Outcome]:
@@ -263,7 +280,7 @@ def _verdict(
     attacks: Sequence[Mapping[str, Any]],
     traces: Sequence[Mapping[str, Any]],
     settings: Settings,
-    unlinked: Sequence[str],
+    not_run: Sequence[str],
 ) -> dict[str, Any]:
     judged = [entry for entry in attacks if entry["threshold"] is not None]
     left = traces_sentence(traces)
@@ -283,7 +300,7 @@ def _verdict(
         "cannot_conclude": cannot_conclude([entry for entry in attacks if "title" in entry]),
         "people_needed": people_needed(judged),
         "lower_bound": True,
-        "not_tested": [*([] if learnt else [NOT_RESTORED]), *unlinked, *NOT_TESTED],
+        "not_tested": [*([] if learnt else [NOT_RESTORED]), *not_run, *NOT_TESTED],
         "expires_after_months": EXPIRY_MONTHS,
         "would_change": list(WOULD_CHANGE),
     }

@@ -19,6 +19,8 @@ SETS_ACCESS = "sets the access level"
 TITLES = {
     "face_shape": "Face recognised by its shape",
     "head_shape": "Head recognised by all that is left of it",
+    "face_recogniser": "Face recognised by a face recogniser",
+    "face_photo": "Photograph found by a face recogniser",
     "brain_linkage": "Brain linked with another scan",
     "brain_contrast": "Brain linked with a scan of another contrast",
     "head_refilled": "Head recognised after an average face was put in",
@@ -32,6 +34,9 @@ TITLES = {
 SCORES = {
     "depth": "depth of the surface seen from three sides",
     "slope": "slopes of the surface seen from three sides",
+    "embedding_mean": "mean vector of all portraits",
+    "embedding_best": "likest portrait for each known picture",
+    "embedding_svm": "support vector machine that learnt the portraits",
     "brain": "correlation of brains",
     "brain_high": "correlation of brains, fine structure only",
     "brain_edges": "correlation of the brains' edges",
@@ -164,6 +169,7 @@ def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float)
             "simulated": int(outcome.duel.simulated.sum()),
         },
         "not_acquired": outcome.not_acquired,
+        **_recogniser(outcome),
         "threshold": limit,
         "curves": {"before": curves(outcome.before), "after": curves(outcome.after)},
     }
@@ -173,6 +179,14 @@ def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float)
     result = face_result(after, control, limit=limit, control_limit=control_limit)
     reason = face_reason(result, after, control, limit, control_limit)
     return entry | {"result": result, "reason": reason}
+
+
+def _recogniser(outcome: Outcome) -> dict[str, Any]:
+    """Say which recogniser was used, and on whom its detector fired; nothing if none was."""
+    if not outcome.recogniser:
+        return {}
+    fired = {when: rate_entry(found) for when, found in outcome.detector.items()}
+    return {"recogniser": outcome.recogniser, "detector": fired}
 
 
 _FROM_REST = (

@@ -63,6 +63,11 @@ class Outcome:
     not_acquired : mapping
         People left out because their original shows no skin (``original``), and people whose
         released images show none (``released``; counted as not identified).
+    detector : mapping
+        People on whose portraits a face detector fired, ``before`` and ``after``; empty if none
+        was asked.
+    recogniser : str
+        Name and version of the face recogniser that was used; empty if none was.
     """
 
     name: str
@@ -77,6 +82,8 @@ class Outcome:
     shuffled: Control
     wrong_region: Rate
     not_acquired: dict[str, int] = field(default_factory=dict)
+    detector: dict[str, Rate] = field(default_factory=dict)
+    recogniser: str = ""
 
 
 def gather(features_dir: Path) -> tuple[Items, list[str]]:

@@ -62,8 +62,11 @@ def _from_folder_of(policy: str, settings: Settings) -> Settings:
         if getattr(settings.manual, name)
     }
     changes: dict[str, Any] = {"manual": paths}
-    if settings.audit.gallery:
-        changes["audit"] = {"gallery": os.fspath(folder / settings.audit.gallery)}
+    for name in ("gallery", "photos"):
+        if getattr(settings.audit, name):
+            changes.setdefault("audit", {})[name] = os.fspath(
+                folder / getattr(settings.audit, name)
+            )
     return merge(settings, changes)
 
 
@@ -118,7 +121,9 @@ def _from_command_line(args: argparse.Namespace) -> dict[str, Any]:
     if given:
         changes["manual"] = {name: os.path.abspath(path) for name, path in given.items()}
         changes["manual"] |= {f"{name}_sha256": "" for name in given}
-    audit = {"audit": args.audit, "gallery": args.gallery and os.path.abspath(args.gallery)}
+    audit = {"audit": args.audit, "recogniser": args.recogniser}
+    audit["photos"] = args.photos and os.path.abspath(args.photos)
+    audit["gallery"] = args.gallery and os.path.abspath(args.gallery)
     audit = {name: value for name, value in audit.items() if value}
     if audit:
         changes["audit"] = audit

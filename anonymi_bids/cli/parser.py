@@ -144,10 +144,23 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--gallery", metavar="DIR", help="second dataset, or features of a run, to link against"
     )
-    group.add_argument("--photos", metavar="DIR", help="photographs to attack with (later)")
+    _add_recogniser(group)
     group.add_argument("--dicom-out", action="store_true", help="give DICOM back too (later)")
     group.add_argument("--review", action="store_true", help="serve the review page (later)")
     group.add_argument("--dry-run", action="store_true", help="print the plan and touch no image")
+
+
+def _add_recogniser(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--photos",
+        metavar="DIR",
+        help="photographs to search in the release, with a .tsv: participant_id, filename",
+    )
+    group.add_argument(
+        "--recogniser",
+        metavar="NAME",
+        help="recogniser of faces: dlib (default) or package.module:Class",
+    )
 
 
 def _add_resources(parser: argparse.ArgumentParser) -> None:
@@ -163,7 +176,6 @@ def _add_resources(parser: argparse.ArgumentParser) -> None:
 
 
 NOT_YET = {
-    "photos": "--photos",
     "dicom_out": "--dicom-out",
     "review": "--review",
 }

@@ -76,6 +76,7 @@ def _fault(error: BaseException) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from anonymi_bids.cli.attackers import check_attackers
     from anonymi_bids.cli.graphrun import start_log
     from anonymi_bids.cli.options import agree_on_seed, settings_from, write_settings
     from anonymi_bids.cli.places import check_gallery, find_places, prepare
@@ -83,6 +84,7 @@ def _run(args: argparse.Namespace) -> int:
     places = find_places(args.input, args.output, args.work_dir)
     settings = settings_from(args, places.private)
     check_gallery(settings.audit.gallery, places)
+    check_attackers(settings.audit, places.private)
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(args.omp_nthreads)
     os.environ["OMP_NUM_THREADS"] = str(args.omp_nthreads)
     from anonymi_bids.cli.plan import check_input, make_plan, show_plan

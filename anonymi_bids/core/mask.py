@@ -211,6 +211,18 @@ def distance_mm(mask: Mask, sizes: npt.ArrayLike = 1.0) -> npt.NDArray[np.float3
     return np.asarray(distance, np.float32)
 
 
+def bounding_box(mask: Mask, margin: int) -> tuple[slice, ...]:
+    """Slices around the True voxels of a mask, grown by a margin; everything if it is empty."""
+    if not mask.any():
+        return tuple(slice(0, n) for n in mask.shape)
+    box = []
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        line = np.flatnonzero(mask.any(axis=others))
+        box.append(slice(max(0, int(line[0]) - margin), int(line[-1]) + 1 + margin))
+    return tuple(box)
+
+
 def dilate_mm(mask: Mask, affine: npt.NDArray[np.float64], mm: float) -> Mask:
     """Grow a mask by a distance in mm (Euclidean, voxel sizes respected)."""
     return _grow(mask, voxel_sizes(affine), abs(mm))

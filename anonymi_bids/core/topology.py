@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from anonymi_bids.core.mask import distance_mm
+
 Mask = npt.NDArray[np.bool_]
 
 FORWARD = tuple(o for o in itertools.product((0, 1), repeat=3) if any(o))
@@ -104,9 +106,9 @@ def ball_around(mask: Mask, first_steps: int = 4) -> Mask:
     room = min(mask.shape) // 3
     while steps <= room:
         padded = np.pad(mask, steps + 1)
-        apart = ndimage.distance_transform_edt(~padded)
+        apart = distance_mm(~padded)
         grown = apart <= steps
-        closed = ndimage.distance_transform_edt(grown) > steps
+        closed = distance_mm(grown) > steps
         closed |= padded
         closed = ndimage.binary_fill_holes(closed)
         inner = slice(steps + 1, -steps - 1)

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from anonymi_bids.core.fill import air_pool
 from anonymi_bids.core.grid import Affine, voxel_sizes
-from anonymi_bids.core.mask import distance_mm
+from anonymi_bids.core.mask import bounding_box, distance_mm
 from anonymi_bids.phantoms.paint import smooth_noise
 
 Mask = npt.NDArray[np.bool_]
@@ -32,6 +32,10 @@ FADE_MM = 5.0
 TEXTURE_MM = (2.5, 7.0)
 MOST_SPREAD = 0.12
 """More than this of the median is mixture of tissues, not texture."""
+NEAR_MM = 2.0
+"""Texture is what changes within about this distance, within the head."""
+PLAIN_PERCENT = 10.0
+"""The least rough part of a tissue: elsewhere it lies beside another one."""
 FEW = 60
 
 
@@ -82,7 +86,7 @@ def refilled(raw: npt.NDArray[Any], plan: Plan, rng: np.random.Generator) -> npt
     filled = raw.copy(order="K")
     if not plan.removed.any():
         return filled
-    box = _box(plan.removed, 8)
+    box = bounding_box(plan.removed, 8)
     inner = Plan(
         plan.removed[box],
         plan.depth[box],
@@ -128,17 +132,20 @@ def _levels(values: Volume, plan: Plan) -> tuple[Volume, Volume]:
     used = plan.removed & plan.head
     bins = np.arange(0, LAYERS_MM + BIN_MM, BIN_MM)
     place = np.clip((plan.own_depth / BIN_MM).astype(int), 0, len(bins) - 1)
-    whole = values[used]
-    fallback = _statistics(whole) if whole.size else (0.0, 0.0)
+    rough = roughness(values, plan.head, plan.affine)
+
+    def told(there: Mask) -> tuple[float, float] | None:
+        return _statistics(values[there], rough[there]) if there.sum() >= FEW else None
+
+    fallback = told(used) or (0.0, 0.0)
     layers = []
     for number in range(len(bins)):
-        own = values[used & (place == number) & ~np.isin(plan.labels, (EYES, CAVITY))]
-        layers.append(_statistics(own) if own.size >= FEW else fallback)
+        own = used & (place == number) & ~np.isin(plan.labels, (EYES, CAVITY))
+        layers.append(told(own) or fallback)
     deep = used & (plan.own_depth > LAYERS_MM)
     classes = {}
     for label in (BONE, SOFT, EYES, CAVITY):
-        own = values[deep & (plan.labels == label)]
-        classes[label] = _statistics(own) if own.size >= FEW else layers[-1]
+        classes[label] = told(deep & (plan.labels == label)) or layers[-1]
 
     middle = bins + BIN_MM / 2
     painted = []
@@ -153,10 +160,27 @@ def _levels(values: Volume, plan: Plan) -> tuple[Volume, Volume]:
     return painted[0], painted[1]
 
 
-def _statistics(values: npt.NDArray[np.float32]) -> tuple[float, float]:
-    """Median, and standard deviation by quartiles but not more than `MOST_SPREAD` of it."""
-    low, middle, high = np.percentile(values, (25, 50, 75))
-    return float(middle), min(float(high - low) / 1.349, MOST_SPREAD * abs(float(middle)))
+def roughness(values: Volume, head: Mask, affine: Affine) -> Volume:
+    """Give the standard deviation of what lies in the head within `NEAR_MM` of each voxel.
+
+    Tissues that lie side by side differ; that is no texture. On CT, where air is 1000 units below
+    all tissue, their mixture would be a speckle of 100.
+    """
+    sigma = NEAR_MM / voxel_sizes(affine)
+    weight = ndimage.gaussian_filter(head.astype(np.float32), sigma)
+    level = float(np.median(values[head])) if head.any() else 0.0
+    own = np.where(head, values - level, 0).astype(np.float32)
+    share = np.maximum(weight, 1e-3)
+    mean = ndimage.gaussian_filter(own, sigma) / share
+    square = ndimage.gaussian_filter(own * own, sigma) / share
+    return np.sqrt(np.maximum(square - mean * mean, 0)).astype(np.float32)
+
+
+def _statistics(values: npt.NDArray[np.float32], rough: Volume) -> tuple[float, float]:
+    """Median and spread: the least of quartiles', plain roughness' and `MOST_SPREAD`."""
+    low, middle, high = (float(value) for value in np.percentile(values, (25, 50, 75)))
+    plain = float(np.percentile(rough, PLAIN_PERCENT))
+    return middle, min((high - low) / 1.349, plain, MOST_SPREAD * abs(middle))
 
 
 def _joined(painted: Volume, values: Volume, plan: Plan) -> Volume:
@@ -183,11 +207,3 @@ def _as_stored(values: Volume, raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if raw.dtype.kind in "iu":
         values = np.rint(values)
     return values.astype(raw.dtype)
-
-
-def _box(mask: Mask, margin: int) -> tuple[slice, ...]:
-    box = []
-    for axis in range(3):
-        line = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        box.append(slice(max(0, int(line[0]) - margin), int(line[-1]) + 1 + margin))
-    return tuple(box)

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from anonymi_bids.core.mask import distance_mm
-from anonymi_bids.gates.surface import bounding_box, bring, is_ct, voxel_edges
+from anonymi_bids.core.mask import bounding_box, distance_mm
+from anonymi_bids.gates.surface import bring, is_ct, voxel_edges
 from anonymi_bids.model import Image
 
 Mask = npt.NDArray[np.bool_]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from anonymi_bids.core.mask import distance_mm
+from anonymi_bids.core.mask import bounding_box, distance_mm
 from anonymi_bids.gates.context import GateContext, finding
-from anonymi_bids.gates.surface import bounding_box, bring, voxel_edges
+from anonymi_bids.gates.surface import bring, voxel_edges
 from anonymi_bids.model import Finding
 
 GATE = "brain_untouched"

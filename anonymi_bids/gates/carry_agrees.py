@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from anonymi_bids.core.mask import distance_mm
+from anonymi_bids.core.mask import bounding_box, distance_mm
 from anonymi_bids.gates.context import GateContext, finding
-from anonymi_bids.gates.surface import bounding_box, voxel_edges
+from anonymi_bids.gates.surface import voxel_edges
 from anonymi_bids.model import Finding
 
 GATE = "carry_agrees"

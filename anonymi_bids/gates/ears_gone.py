@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from anonymi_bids.core.mask import distance_mm
+from anonymi_bids.core.mask import bounding_box, distance_mm
 from anonymi_bids.gates import place
 from anonymi_bids.gates.context import Fault, GateContext, finding
 from anonymi_bids.gates.new_face import new_skin_mm
 from anonymi_bids.gates.surface import (
-    bounding_box,
     bring,
     head_coordinate,
     inside_view,

@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from anonymi_bids.core.mask import distance_mm
+from anonymi_bids.core.mask import bounding_box, distance_mm
 from anonymi_bids.gates import new_face, place
 from anonymi_bids.gates.context import Fault, GateContext, finding
 from anonymi_bids.gates.surface import (
     SHELL_MM,
-    bounding_box,
     head_coordinate,
     inside_view,
     shell,

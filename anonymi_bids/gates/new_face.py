@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from anonymi_bids.core.mask import distance_mm
+from anonymi_bids.core.mask import bounding_box, distance_mm
 from anonymi_bids.core.render import depth_map, view_direction
 from anonymi_bids.gates.context import Fault, GateContext
-from anonymi_bids.gates.surface import bounding_box, voxel_edges
+from anonymi_bids.gates.surface import voxel_edges
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

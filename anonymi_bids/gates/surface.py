@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from anonymi_bids.core.mask import distance_mm
+from anonymi_bids.core.mask import bounding_box, distance_mm
 
 Mask = npt.NDArray[np.bool_]
 Affine = npt.NDArray[np.float64]
@@ -182,18 +182,6 @@ def inside_view(body: Mask, affine: Affine, border_mm: float) -> Mask:
             if np.count_nonzero(np.take(body, border, axis=axis)) * voxel_mm2 > CUT_MM2:
                 np.moveaxis(inside, axis, 0)[strip] = False
     return inside
-
-
-def bounding_box(mask: Mask, margin: int) -> tuple[slice, ...]:
-    """Slices around the True voxels of a mask, grown by a margin; everything if it is empty."""
-    if not mask.any():
-        return tuple(slice(0, n) for n in mask.shape)
-    box = []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        line = np.flatnonzero(mask.any(axis=others))
-        box.append(slice(max(0, int(line[0]) - margin), int(line[-1]) + 1 + margin))
-    return tuple(box)
 
 
 def head_coordinate(

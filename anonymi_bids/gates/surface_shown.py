@@ -12,9 +12,10 @@ import numpy as np
 from scipy import ndimage
 
 from anonymi_bids.core.grid import apply_affine
+from anonymi_bids.core.mask import bounding_box
 from anonymi_bids.gates.context import GateContext, finding
 from anonymi_bids.gates.new_face import signed_depth
-from anonymi_bids.gates.surface import bounding_box, voxel_edges
+from anonymi_bids.gates.surface import voxel_edges
 from anonymi_bids.io.canary import holds
 from anonymi_bids.io.surfaces import read_surface, surface_text
 from anonymi_bids.model import SURFACE_GATE, Finding

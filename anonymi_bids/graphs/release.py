@@ -60,7 +60,10 @@ def init_release_wf(
     # Features come before the release: once an image is released, its part of the run is complete.
     extract_features = pe.Node(
         ExtractFeatures(
-            audit=settings.audit.audit, seed=str(settings.seed), output_dir=output_dir
+            audit=settings.audit.audit,
+            recogniser=settings.audit.recogniser,
+            seed=str(settings.seed),
+            output_dir=output_dir,
         ),
         name="extract_features",
         mem_gb=1.5,

@@ -23,7 +23,7 @@ SIGNAL = (0.0, 110.0, 80.0, 28.0, 18.0, 78.0, 30.0, 2.0, 74.0, 85.0)
 """T1w-like grey value of each label 0 … 9."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Atlas:
     """Average head; all images on one RAS+ grid in atlas mm.
 

@@ -54,8 +54,7 @@ def find_head_checked(image: Image, atlas: Atlas, model: Any, *, seed: int = 0) 
     sight = see_head(image, atlas, model)
     if sight.confidence >= SURE_SIGHT:
         fit = find_head(image, atlas, seed=seed, start=sight.atlas_to_image)
-        apart = contradiction(sight, fit.atlas_to_image, atlas, image)
-        if fit.confidence >= TRUSTED_FIT and not apart:
+        if fit.confidence >= TRUSTED_FIT and not disagreement(sight, fit, atlas, image):
             figures = {**fit.figures, "sight": sight.confidence, "by_network": 1.0}
             return replace(fit, figures=figures)
     fit = find_head(image, atlas, seed=seed)
@@ -69,10 +68,25 @@ def find_head_checked(image: Image, atlas: Atlas, model: Any, *, seed: int = 0) 
 def confronted(fit: HeadFit, sight: Sight, atlas: Atlas, image: Image) -> HeadFit:
     """Hold a registration against an unsure network: if they contradict, no head was found."""
     figures = {**fit.figures, "sight": sight.confidence, "by_network": 0.0}
-    against = contradiction(sight, fit.atlas_to_image, atlas, image)
+    against = disagreement(sight, fit, atlas, image)
     if sight.confidence >= SOME_SIGHT and against:
         return replace(fit, confidence=0.0, status="no_head", sentence=against, figures=figures)
     return replace(fit, figures=figures)
+
+
+def disagreement(sight: Sight, fit: HeadFit, atlas: Atlas, image: Image) -> str:
+    """Say in what network and registration contradict each other: the place, or the skull."""
+    apart = contradiction(sight, fit.atlas_to_image, atlas, image)
+    if apart or sight.confidence < SURE_SIGHT or fit.status == "no_head":
+        return apart
+    stripped = fit_of(sight).status == "stripped"
+    if stripped == (fit.status == "stripped"):
+        return ""
+    sees, finds = ("no skull", "one") if stripped else ("a skull", "none")
+    return (
+        f"The network sees {sees} round the brain and registration {finds}, so neither is "
+        "believed; look at the image."
+    )
 
 
 def contradiction(sight: Sight, atlas_to_image: Affine, atlas: Atlas, image: Image) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from anonymi_bids.core.grid import Affine, apply_affine, voxel_sizes
+from anonymi_bids.core.grid import Affine, apply_affine, resample, voxel_sizes
 from anonymi_bids.core.mask import is_ct
 from anonymi_bids.core.register import inverse
 from anonymi_bids.io.packaged import packaged_path
@@ -42,6 +42,9 @@ CLASSES = ("air", "brain", "csf", "bone", "eyes", "soft", "cavity")
 REGIONS = ("face", "ear_left", "ear_right")
 LANDMARKS = ("nasion", "lpa", "rpa", "eye_left", "eye_right", "nose_tip", "chin")
 
+TISSUE_SHARE = 0.3
+"""From this probability on a voxel counts as a tissue: the best Dice lies at half the Dice that
+can be reached (Lipton et al. 2014, doi:10.1007/978-3-662-44851-9_15), not at one half."""
 PEAK_VOXELS = 3
 """A landmark is the centre of its map's mass within this many coarse voxels of the peak."""
 
@@ -82,6 +85,17 @@ class HeadMap:
     def share(self, *names: str) -> Volume:
         """Probability of one of several classes."""
         return np.sum([self.shares[CLASSES.index(name)] for name in names], axis=0)
+
+    def tissue(self, *names: str) -> npt.NDArray[np.bool_]:
+        """Voxels of one of several classes, in view."""
+        return np.asarray((self.share(*names) > TISSUE_SHARE) & self.in_view, bool)
+
+    def tissue_on(
+        self, affine: Affine, shape: tuple[int, int, int], *names: str
+    ) -> npt.NDArray[np.bool_]:
+        """Voxels of one of several classes on another grid, whose edges are interpolated."""
+        share = resample(self.share(*names), self.affine, affine, shape)
+        return np.asarray(share > TISSUE_SHARE, bool)
 
 
 @functools.cache
@@ -231,8 +245,10 @@ def fit_affine(
 
 
 def _softmax(logits: Volume) -> Volume:
-    powers = np.exp(logits - logits.max(axis=0))
-    return (powers / powers.sum(axis=0)).astype(np.float32)
+    powers = logits - logits.max(axis=0)
+    np.exp(powers, out=powers)
+    powers /= powers.sum(axis=0)
+    return powers
 
 
 def _turned_back(fine: Volume, coarse: Volume) -> tuple[Volume, Volume]:

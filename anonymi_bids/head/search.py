@@ -6,6 +6,7 @@ shifted heads can be tried by brute force before a fine registration starts.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -114,6 +115,7 @@ def make_probe(scan: Image, mask: npt.NDArray[np.bool_], *, spacing_mm: float = 
     )
 
 
+@functools.lru_cache(maxsize=4)
 def make_target(atlas: Atlas, *, brain_only: bool = False) -> Target:
     """Bin the atlas; with `brain_only` as it would look without skull and scalp."""
     affine, shape = coarse_grid(atlas.labels.data.shape, atlas.labels.affine, ATLAS_MM)

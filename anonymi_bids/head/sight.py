@@ -1,9 +1,10 @@
 """Find a head with the network, and know when the network is wrong.
 
-Three looks: one centred on what stands out of the air (or where a registration says the head is),
-one centred on the head that the first found and turned upright with it, and one at its mirror
-image. What they say must agree with itself: predicted coordinates with one affine map, landmarks
-with the atlas', brain with the atlas' brain, and the mirror image with the image.
+One look is centred on what stands out of the air (or where a registration says the head is). If
+the head does not stand there upright and in the middle, or anything is in doubt, a second one is
+centred on what the first found and turned upright with it. The last looks at the mirror image.
+What they say must agree with itself: predicted coordinates with one affine map, landmarks with
+the atlas', brain with the atlas' brain, and the mirror image with the image.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ SURE = 0.5
 """A landmark counts if this share of its map lies round its peak."""
 UPRIGHT_FROM = 0.1
 """From this confidence on the second look is turned as the first found the head."""
+CENTRED_MM, UPRIGHT_DEG = 16.0, 22.0
+"""A head that stands so upright and so near the middle of the first look needs no second one: the
+network was trained on as much. The atlas' own axes lie some 15 degrees from a scanner's."""
 PROBES = ("nasion", "lpa", "rpa", "chin", "vertex")
 """Points of the atlas at which two affine maps are compared."""
 
@@ -105,6 +109,10 @@ def see_head(image: Image, atlas: Atlas, model: Any, *, start: Affine | None = N
     if start is not None:
         centre, turn = apply_affine(start, CENTRE_ATLAS_MM), take_apart(start)[0]
     first = _judged(look(image, model, grid_at(centre, turn)), atlas)
+    if _well_placed(first, centre, turn):
+        found = _with_mirror(image, atlas, model, first)
+        if found.confidence >= 1:
+            return found
     best = _second_look(image, atlas, model, first, centre)
     return _with_mirror(image, atlas, model, best)
 
@@ -147,6 +155,17 @@ def _second_look(
         turn = take_apart(first.atlas_to_image)[0]
     second = _judged(look(image, model, grid_at(moved, turn)), atlas)
     return second if second.confidence >= first.confidence else first
+
+
+def _well_placed(
+    first: Sight, centre: npt.NDArray[np.float64], turn: npt.NDArray[np.float64]
+) -> bool:
+    """Whether a first look with nothing to doubt saw the head upright and in the middle."""
+    moved = apply_affine(first.atlas_to_image, CENTRE_ATLAS_MM)
+    moved_mm = float(np.linalg.norm(moved - centre))
+    tilt = turn.T @ take_apart(first.atlas_to_image)[0]
+    degrees = np.degrees(np.arccos(np.clip((np.trace(tilt) - 1) / 2, -1, 1)))
+    return first.confidence >= 1 and moved_mm <= CENTRED_MM and bool(degrees <= UPRIGHT_DEG)
 
 
 def _with_mirror(image: Image, atlas: Atlas, model: Any, sight: Sight) -> Sight:
@@ -220,24 +239,30 @@ def _landmark_figures(seen: HeadMap, atlas: Atlas, matrix: Affine) -> dict[str, 
 
 
 def _tissue_figures(seen: HeadMap, atlas: Atlas, matrix: Affine) -> dict[str, float]:
-    """Compare predicted brain, skull and face with what the brought atlas expects in view."""
-    shape = seen.in_view.shape
+    """Compare predicted brain, skull and face with what the brought atlas expects in view.
+
+    At every second voxel along each axis: the same figures for an eighth of the time.
+    """
+    thin = (slice(None, None, 2),) * 3
+    grid = seen.affine @ np.diag([2.0, 2.0, 2.0, 1.0])
+    in_view = seen.in_view[thin]
+    n, m, k = in_view.shape
 
     def brought(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        moved = resample(mask, atlas.labels.affine, seen.affine, shape, source_to_target=matrix)
-        return np.asarray(moved, bool) & seen.in_view
+        moved = resample(mask, atlas.labels.affine, grid, (n, m, k), source_to_target=matrix)
+        return np.asarray(moved, bool) & in_view
 
-    brain = (seen.share("brain", "csf") > 0.5) & seen.in_view
+    brain = seen.tissue("brain", "csf")[thin]
     expected = brought(atlas.brain.data)
     head = brought(atlas.head.data)
     face = brought(atlas.face.data & atlas.head.data)
     whole = float(atlas.brain.data.sum()) * 1.5**3 * abs(np.linalg.det(matrix[:3, :3]))
     face_whole = float((atlas.face.data & atlas.head.data).sum()) * 1.5**3
     face_whole *= abs(np.linalg.det(matrix[:3, :3]))
-    voxel = SPACING_MM**3
-    shell = head & ~expected & ndimage.binary_dilation(expected, iterations=7)
-    found_head = seen.shares[CLASSES.index("air")] < 0.5
-    found_face = (seen.regions[0] > 0.5) & seen.in_view
+    voxel = (2 * SPACING_MM) ** 3
+    shell = head & ~expected & ndimage.binary_dilation(expected, iterations=4)
+    found_head = (seen.shares[CLASSES.index("air")] < 0.5)[thin]
+    found_face = (seen.regions[0] > 0.5)[thin] & in_view
     both = float((brain & expected).sum())
     return {
         "brain_ml": round(float(brain.sum()) * voxel / 1000, 1),

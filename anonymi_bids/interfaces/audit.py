@@ -43,7 +43,7 @@ class RunAudit(SimpleInterface):
 
     def _run_interface(self, runtime: Any) -> Any:
         from anonymi_bids.audit.attacks import run_audit
-        from anonymi_bids.io.outcomes import released_images, withheld_reasons
+        from anonymi_bids.io.outcomes import new_labels, released_images, withheld_reasons
         from anonymi_bids.io.tsv import read_tsv
 
         settings = merge(Settings(), json.loads(self.inputs.settings_json))
@@ -61,6 +61,7 @@ class RunAudit(SimpleInterface):
             annex=output / "private" / "audit-people.json",
             gallery=Path(self.inputs.gallery_dir) if self.inputs.gallery_dir else None,
             gallery_unusable=self.inputs.gallery_unusable,
+            new_labels=new_labels(output / "private"),
         )
         target = Path(runtime.cwd) / "audit.json"
         write_json(target, audit)

@@ -127,6 +127,7 @@ class ExtractFeaturesInputSpec(EvidenceInputSpec):
     """Inputs of `ExtractFeatures`."""
 
     audit = traits.Str(mandatory=True, desc="quick, full or none")
+    recogniser = traits.Str("dlib", usedefault=True, desc="recogniser of faces, if installed")
     seed = traits.Str(mandatory=True, desc="seed of the run")
     output_dir = traits.Str(mandatory=True, desc="OUTPUT of the run")
 
@@ -142,6 +143,8 @@ class ExtractFeatures(EvidenceStep):
     def work(self, evidence: dict[str, Any], folder: Path) -> dict[str, Any]:
         """Extract features of images that will be released and can be attacked."""
         from anonymi_bids.audit.features import FeatureMeta, extract_features, save_features
+        from anonymi_bids.audit.portraits import face_features
+        from anonymi_bids.audit.recogniser import recogniser_if_any
         from anonymi_bids.audit.simulate import second_visit
         from anonymi_bids.head.atlas import load_atlas
 
@@ -160,12 +163,17 @@ class ExtractFeatures(EvidenceStep):
             "second": (second, motion @ to_image),
             "released": (read_image(evidence["after_file"]), to_image),
         }
+        recogniser = recogniser_if_any(self.inputs.recogniser)
+        all_portraits = self.inputs.audit == "full" and entities.datatype == "anat"
         control_seed = seed_for(int(self.inputs.seed), "control points", "") % 2**32
         for kind, (image, place) in views.items():
             meta = FeatureMeta(
                 entities.subject, entities.session or "", entities.suffix, kind, entities.stem
             )
-            found = extract_features(image, atlas, place, seed=control_seed)
+            found: dict[str, Any] = dict(extract_features(image, atlas, place, seed=control_seed))
+            if recogniser is not None:
+                air = found["air"]
+                found |= face_features(image, atlas, place, air, recogniser, full=all_portraits)
             save_features(features_dir, meta, found)
         return {"features": sorted(views)}
 

@@ -35,6 +35,15 @@ def released_images(private: Path) -> list[dict[str, Any]]:
     return [outcome for outcome in all_outcomes(private) if not outcome["reasons"]]
 
 
+def new_labels(private: Path) -> dict[str, str]:
+    """Label of the input → label of the release, from ``key.tsv``; empty if none was replaced."""
+    from anonymi_bids.io.tsv import read_tsv
+
+    path = private / "key.tsv"
+    rows = read_tsv(path).rows if path.is_file() else ()
+    return {row["original"]: row["label"].removeprefix("sub-") for row in rows}
+
+
 def withheld_reasons(private: Path) -> dict[str, int]:
     """First reason → number of images that were withheld for it."""
     return dict(

@@ -22,6 +22,16 @@ COSTS = {
         "a common computer and free software",
         "days to write, then minutes for a whole release",
     ),
+    "face_recogniser": (
+        "a scan of the person's face from another visit",
+        "a common computer and a free face recogniser",
+        "days to write, then seconds a scan",
+    ),
+    "face_photo": (
+        "a photograph of the person",
+        "a common computer and a free face recogniser",
+        "days to write, then seconds a scan",
+    ),
     "brain_linkage": (
         "a scan of the person's brain with a name: a hospital's archive, another release",
         "a common computer and free software for brain images",

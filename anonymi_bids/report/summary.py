@@ -63,7 +63,14 @@ def threat(entry: Mapping[str, Any]) -> str:
     if "title" in entry:
         if entry["name"] == "brain_contrast":
             return "has a scan of the brain, other visit and contrast"
-        held = {"face_shape": "face", "head_shape": "head", "brain_linkage": "brain"}
+        if entry["name"] == "face_photo":
+            return "has a photograph"
+        held = {
+            "face_shape": "face",
+            "face_recogniser": "face",
+            "head_shape": "head",
+            "brain_linkage": "brain",
+        }
         return f"has a scan of the {held.get(entry['name'], 'head')}, other visit"
     if entry["name"].endswith("_with_traits"):
         return f"the same, searching {entry['searched']:.3g} people alike"

@@ -33,6 +33,8 @@ def plain_words(entry: Mapping[str, Any]) -> str:
     who = {
         "face_shape": "who holds a scan of their faces from another visit",
         "head_shape": "who holds a scan of their whole heads from another visit",
+        "face_recogniser": "who shows another visit's scans to a face recogniser",
+        "face_photo": "who holds photographs of them and an open face recogniser",
         "brain_linkage": "who holds another scan of their brains",
         "brain_contrast": "who holds a scan of their brains in another contrast",
         "head_refilled": "who puts an average face on what is left and holds scans of their heads",
@@ -89,6 +91,19 @@ def visits_line(entry: Mapping[str, Any]) -> str:
         parts[0] += (
             " (the same scan moved, with new noise: easier for the attacker than a real second "
             "visit)"
+        )
+    if entry["name"] == "face_photo":
+        parts[0] = f"Known by photographs: {visits['real']} people"
+    if missing.get("photograph"):
+        parts.append(
+            f"People left out, because no face was found on their photographs: "
+            f"{missing['photograph']}"
+        )
+    if "detector" in entry:
+        fired = {when: entry["detector"][when]["hits"] for when in ("before", "after")}
+        parts.append(
+            f"A face detector fired on {fired['before']} of {entry['n']} people before and "
+            f"{fired['after']} after, which proves nothing: all were compared, aligned by force"
         )
     if missing["original"]:
         parts.append(

@@ -7,7 +7,6 @@ network's answer is held against the labels at the image's own resolution.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from dataclasses import dataclass
@@ -26,14 +25,8 @@ from anonymi_bids.head.sight import apart_mm, see_head
 from anonymi_bids.head.training.subjects import Subject, load_subject
 from anonymi_bids.model import Image
 from anonymi_bids.phantoms.paint import add_noise, signals
-from benchmarks.common import (
-    in_processes,
-    markdown_table,
-    one_thread,
-    read_json,
-    write_json,
-    write_text,
-)
+from benchmarks.common import markdown_table, one_thread, write_json
+from benchmarks.head.command import measured, parser_of, published, unscanned
 from benchmarks.quality.cases import tilt
 
 KINDS = {
@@ -57,42 +50,30 @@ class Task:
     model: Path | None
     out: Path
 
+    @property
+    def result(self) -> Path:
+        """Where the figures are kept."""
+        return self.out / f"{self.path.stem}_{self.kind.replace(' ', '')}.json"
+
 
 def main(argv: list[str] | None = None) -> int:
     """Measure what has not been measured, then print a table."""
-    parser = argparse.ArgumentParser(prog="benchmarks.head.evaluate", description=__doc__)
+    parser = parser_of("evaluate", __doc__)
     parser.add_argument("subjects", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--model", type=Path, help="weights other than the packaged")
     parser.add_argument("--only", nargs="*", default=[], help="names of subjects")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
-    parser.add_argument("--nprocs", type=int, default=2)
-    parser.add_argument("--docs", type=Path, help="folder for the table and its figures")
     parser.add_argument("--about", default="as packaged.", help="what the table says of it")
     args = parser.parse_args(argv)
-    args.out.mkdir(parents=True, exist_ok=True)
-    paths = [
-        path
-        for path in sorted(args.subjects.glob("*.npz"))
-        if not path.stem.startswith("scan") and (not args.only or path.stem in args.only)
+    tasks = [
+        Task(path, kind, args.model, args.out)
+        for path in unscanned(args.subjects)
+        if not args.only or path.stem in args.only
+        for kind in args.kinds
     ]
-    tasks = [Task(path, kind, args.model, args.out) for path in paths for kind in args.kinds]
-    todo = [task for task in tasks if not result_of(task).exists()]
-    failures = in_processes(run, todo, args.nprocs)
-    results = [read_json(result_of(t)) for t in tasks if result_of(t).exists()]
-    text = page(results, args.about)
-    print(text)
-    if args.docs is not None:
-        write_json(args.docs / "head.json", {"network": args.about, "images": results})
-        write_text(args.docs / "head.md", text)
-    for line in failures:
-        print("FAILED", line)
-    return 1 if failures else 0
-
-
-def result_of(task: Task) -> Path:
-    """Where the figures of a task are kept."""
-    return task.out / f"{task.path.stem}_{task.kind.replace(' ', '')}.json"
+    results, failures = measured(tasks, run, args.nprocs)
+    figures = {"network": args.about, "images": results}
+    return published(page(results, args.about), figures, args.docs, "head", failures)
 
 
 def run(task: Task) -> str:
@@ -120,7 +101,7 @@ def run(task: Task) -> str:
             if np.isfinite(point).all()
         },
     }
-    write_json(result_of(task), figures)
+    write_json(task.result, figures)
     dice = " ".join(f"{name} {value:.3f}" for name, value in figures["dice"].items())
     marks = np.mean(list(figures["landmark_mm"].values()) or [np.nan])
     return (
@@ -170,8 +151,8 @@ def dice_of(
         unsure = ~true & ((allowed & mask) > 0)
         if int(true.sum()) < 200 or (name != "brain" and unsure.sum() > 0.2 * (allowed > 1).sum()):
             continue
-        share = resample(seen.share(*classes), seen.affine, image.affine, shape)
-        found[name] = dice((share > 0.5) & ~unsure, true)
+        tissue_found = seen.tissue_on(image.affine, shape, *classes)
+        found[name] = dice(tissue_found & ~unsure, true)
     for number, (name, bit) in enumerate(REGION_BITS.items()):
         true = (bits & bit) > 0
         if int(true.sum()) < 200:
@@ -189,12 +170,24 @@ def dice(one: np.ndarray, two: np.ndarray) -> float:
 def brain_outside(
     seen: HeadMap, subject: Subject, image: Image, tissue: np.ndarray
 ) -> dict[str, float]:
-    """Share of true brain and CSF that lies more than `MARGIN_MM` outside the predicted ones."""
+    """Voxels of true brain and CSF more than `MARGIN_MM` outside the predicted ones.
+
+    ``outside_skull`` are those of them below the atlas' brain: label maps count the cord and its
+    CSF, down to where the head ends, as brain.
+    """
     bits = sum(1 << CLASSES.index(name) for name in PARTS["brain"])
     true = (subject.allowed[tissue] & ~np.uint8(bits)) == 0
-    share = resample(seen.share(*PARTS["brain"]), seen.affine, image.affine, image.data.shape)
-    far = distance_mm(share <= 0.5, image.voxel_sizes) > MARGIN_MM
-    return {"voxels": int(true.sum()), "outside": int((true & far).sum())}
+    found = seen.tissue_on(image.affine, image.data.shape, *PARTS["brain"])
+    missed = np.argwhere(true & (distance_mm(~found, image.voxel_sizes) > MARGIN_MM))
+    brain = load_atlas().brain
+    lowest = apply_affine(brain.affine, np.argwhere(brain.data))[:, 2].min()
+    to_atlas = np.linalg.inv(subject.atlas_to_head) @ image.affine
+    below = apply_affine(to_atlas, missed)[:, 2] < lowest
+    return {
+        "voxels": int(true.sum()),
+        "outside": len(missed),
+        "outside_skull": int(below.sum()),
+    }
 
 
 def by_registration(image: Image, subject: Subject) -> dict[str, Any]:
@@ -236,8 +229,7 @@ def page(results: list[dict[str, Any]], steps: str) -> str:
             _range([r["registration"]["affine_mm"] for r in part]),
             _range([r["seconds"] for r in part]),
             _range([r["registration"]["seconds"] for r in part]),
-            f"{sum(r['brain_outside']['outside'] for r in part)} of "
-            f"{sum(r['brain_outside']['voxels'] for r in part):,}",
+            _outside(part),
             f"{sum(r['confidence'] >= SURE_SIGHT for r in part)}",
         )
         for group, part in groups.items()
@@ -249,7 +241,7 @@ def page(results: list[dict[str, Any]], steps: str) -> str:
         "registration",
         "CPU s: network",
         "registration",
-        f"brain voxels outside mask + {MARGIN_MM:.0f} mm",
+        f"brain outside mask + {MARGIN_MM:.0f} mm, % (worst); without the cord",
         f"sure (confidence {SURE_SIGHT} or more)",
     )
     return "\n".join(
@@ -273,6 +265,13 @@ def page(results: list[dict[str, Any]], steps: str) -> str:
 def _dices(part: list[dict[str, Any]], name: str) -> str:
     values = [r["dice"][name] for r in part if name in r["dice"]]
     return f"{_range(values, 3)}" + ("" if len(values) == len(part) else f" n {len(values)}")
+
+
+def _outside(part: list[dict[str, Any]]) -> str:
+    counts = [r["brain_outside"] for r in part]
+    whole = [100 * c["outside"] / c["voxels"] for c in counts]
+    inside = [100 * (c["outside"] - c["outside_skull"]) / c["voxels"] for c in counts]
+    return "; ".join(f"{np.mean(v):.2f} ({max(v):.2f})" for v in (whole, inside))
 
 
 def _range(values: list[float], digits: int = 1) -> str:

@@ -7,7 +7,6 @@ outside the repository, for these are real people.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from dataclasses import dataclass
@@ -25,16 +24,8 @@ from anonymi_bids.head.network import load_model
 from anonymi_bids.head.sight import Sight, see_head
 from anonymi_bids.io.images import read_image
 from anonymi_bids.model import Image
-from benchmarks.common import (
-    OUT,
-    ROOT,
-    in_processes,
-    markdown_table,
-    one_thread,
-    read_json,
-    write_json,
-    write_text,
-)
+from benchmarks.common import OUT, ROOT, markdown_table, one_thread, write_json
+from benchmarks.head.command import measured, parser_of, published
 from benchmarks.head.evaluate import MARGIN_MM, dice
 from benchmarks.real.brains import brain_mask
 
@@ -50,40 +41,28 @@ class Task:
     model: Path | None
     look: Path | None
 
+    @property
+    def result(self) -> Path:
+        """Where the figures are kept."""
+        return self.out / f"{self.path.name.split('.nii')[0]}.json"
+
 
 def main(argv: list[str] | None = None) -> int:
     """Look at what was not looked at, then print a table."""
-    parser = argparse.ArgumentParser(prog="benchmarks.head.real", description=__doc__)
+    parser = parser_of("real", __doc__, nprocs=1)
     parser.add_argument("scans", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, default=OUT / "head_real")
     parser.add_argument("--look", type=Path, help="folder for overlays, outside the repository")
-    parser.add_argument("--model", type=Path, help="weights other than the packaged")
     parser.add_argument("--trained", nargs="*", default=[], help="scans that were trained on")
-    parser.add_argument("--docs", type=Path, help="folder for the table and its figures")
-    parser.add_argument("--nprocs", type=int, default=1)
     args = parser.parse_args(argv)
     if args.look is not None and ROOT in args.look.resolve().parents:
         print("--look must lie outside the repository: it shows real people.")
         return 2
-    args.out.mkdir(parents=True, exist_ok=True)
     tasks = [Task(path, args.out, args.model, args.look) for path in args.scans]
-    todo = [task for task in tasks if not result_of(task).exists()]
-    failures = in_processes(run, todo, args.nprocs)
-    results = [read_json(result_of(task)) for task in tasks if result_of(task).exists()]
+    results, failures = measured(tasks, run, args.nprocs)
     for result in results:
         result["trained_on"] = any(result["name"].startswith(name) for name in args.trained)
-    print(page(results))
-    if args.docs is not None:
-        write_json(args.docs / "head_real.json", results)
-        write_text(args.docs / "head_real.md", page(results))
-    for line in failures:
-        print("FAILED", line)
-    return 1 if failures else 0
-
-
-def result_of(task: Task) -> Path:
-    """Where the figures of a scan are kept."""
-    return task.out / f"{task.path.name.split('.nii')[0]}.json"
+    return published(page(results), results, args.docs, "head_real", failures)
 
 
 def run(task: Task) -> str:
@@ -102,19 +81,14 @@ def run(task: Task) -> str:
         fit = fit_of(sight)
         figures |= {"status": fit.status, "confidence": sight.confidence}
         figures["figures"] = sight.figures
-        brain = brought(sight, image, "brain", "csf")
+        shape = (image.data.shape[0], image.data.shape[1], image.data.shape[2])
+        brain = sight.seen.tissue_on(image.affine, shape, "brain", "csf")
         if sight.confidence > 0 and fit.status in ("head", "partial", "defaced"):
             figures["deepbet"] = against_deepbet(task, image, brain)
         if task.look is not None:
             overlay(sight, image, task.look / f"{name}.png")
-    write_json(result_of(task), figures)
+    write_json(task.result, figures)
     return f"{name}: {figures['status']}, sure {figures['confidence']:.2f}"
-
-
-def brought(sight: Sight, image: Image, *names: str) -> np.ndarray:
-    """Mask of some classes on the image's grid."""
-    share = resample(sight.seen.share(*names), sight.seen.affine, image.affine, image.data.shape)
-    return np.asarray(share > 0.5)
 
 
 def against_deepbet(task: Task, image: Image, brain: np.ndarray) -> dict[str, float]:
@@ -148,13 +122,13 @@ def overlay(sight: Sight, image: Image, target: Path) -> None:
         plane = resample(image.data, image.affine, grid, shape_mm).squeeze()
         grey = 255 * np.clip(plane / max(float(np.percentile(plane, 99.5)), 1e-6), 0, 1)
         pane = np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
-        shares = {
-            "brain": sight.seen.share("brain", "csf"),
-            "face": sight.seen.regions[0],
-            "ears": sight.seen.regions[1:].max(axis=0),
+        regions = {"face": sight.seen.regions[0], "ears": sight.seen.regions[1:].max(axis=0)}
+        masks = {
+            name: resample(share, sight.seen.affine, grid, shape_mm) > 0.5
+            for name, share in regions.items()
         }
-        for name, share in shares.items():
-            mask = resample(share, sight.seen.affine, grid, shape_mm).squeeze() > 0.5
+        masks["brain"] = sight.seen.tissue_on(grid, shape_mm, "brain", "csf")
+        for name, mask in ((name, mask.squeeze()) for name, mask in masks.items()):
             pane[mask & ~ndimage.binary_erosion(mask)] = COLOURS[name]
         panes.append(np.flipud(pane.transpose(1, 0, 2)))
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,6 @@ a brain Dice below 0.9 or a landmark more than 10 mm off must have been flagged 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from anonymi_bids.core.grid import apply_affine, resample
+from anonymi_bids.core.grid import apply_affine
 from anonymi_bids.core.register import axis_rotations
 from anonymi_bids.errors import NotAHead
 from anonymi_bids.head.atlas import load_atlas
@@ -23,14 +22,8 @@ from anonymi_bids.head.find import SURE_SIGHT, fit_of
 from anonymi_bids.head.network import CLASSES, GRID_SHAPE, LANDMARKS, SPACING_MM, load_model
 from anonymi_bids.head.sight import SURE, see_head
 from anonymi_bids.model import Image
-from benchmarks.common import (
-    in_processes,
-    markdown_table,
-    one_thread,
-    read_json,
-    write_json,
-    write_text,
-)
+from benchmarks.common import markdown_table, one_thread, write_json
+from benchmarks.head.command import measured, parser_of, published, unscanned
 from benchmarks.head.evaluate import dice
 
 MIN_DICE, MAX_LANDMARK_MM, MIN_BRAIN_ML = 0.9, 10.0, 100.0
@@ -47,46 +40,34 @@ class Task:
     model: Path | None
     out: Path
 
+    @property
+    def result(self) -> Path:
+        """Where the figures are kept."""
+        return self.out / f"{self.path.stem}_{self.first:04d}.json"
+
 
 def main(argv: list[str] | None = None) -> int:
     """Draw what has not been drawn, then count."""
-    parser = argparse.ArgumentParser(prog="benchmarks.head.robust", description=__doc__)
+    parser = parser_of("robust", __doc__)
     parser.add_argument("subjects", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--model", type=Path, help="weights other than the packaged")
     parser.add_argument("--n", type=int, default=500)
-    parser.add_argument("--nprocs", type=int, default=2)
-    parser.add_argument("--docs", type=Path, help="folder for the table and its figures")
     args = parser.parse_args(argv)
-    args.out.mkdir(parents=True, exist_ok=True)
-    paths = [p for p in sorted(args.subjects.glob("*.npz")) if not p.stem.startswith("scan")]
+    paths = unscanned(args.subjects)
     tasks = [
         Task(paths[number % len(paths)], number * CHUNK, args.model, args.out)
         for number in range(-(-args.n // CHUNK))
     ]
-    todo = [task for task in tasks if not result_of(task).exists()]
-    failures = in_processes(run, todo, args.nprocs)
-    results = [r for t in tasks if result_of(t).exists() for r in read_json(result_of(t))]
-    found = counts(results)
-    print(page(found))
-    if args.docs is not None:
-        write_json(args.docs / "head_robust.json", found)
-        write_text(args.docs / "head_robust.md", page(found))
-    for line in failures:
-        print("FAILED", line)
-    return 1 if failures else 0
-
-
-def result_of(task: Task) -> Path:
-    """Where the figures of a task are kept."""
-    return task.out / f"{task.path.stem}_{task.first:04d}.json"
+    parts, failures = measured(tasks, run, args.nprocs)
+    found = counts([result for part in parts for result in part])
+    return published(page(found), found, args.docs, "head_robust", failures)
 
 
 def run(task: Task) -> str:
     """Draw, look, measure."""
     one_thread()
     results = [one(task, number) for number in range(task.first, task.first + CHUNK)]
-    write_json(result_of(task), results)
+    write_json(task.result, results)
     return f"{task.path.stem} {task.first}: " + ", ".join(
         f"{r['brain']:.2f}/{r['landmark_mm']:.0f}/{r['confidence']:.1f}" for r in results
     )
@@ -124,14 +105,14 @@ def one(task: Task, number: int) -> dict[str, Any]:
             "status": "no_head",
             "true_ml": 0.0,
         }
-    share = resample(sight.seen.share("brain", "csf"), sight.seen.affine, affine, GRID_SHAPE)
+    brain = sight.seen.tissue_on(affine, GRID_SHAPE, "brain", "csf")
     apart = [
         float(np.linalg.norm(sight.seen.landmarks[name] - apply_affine(affine, point)))
         for name, point, present in zip(LANDMARKS, points, sample.present.tolist(), strict=True)
         if present and sight.seen.sureness[name] >= SURE
     ]
     return result | {
-        "brain": dice(share > 0.5, truth),
+        "brain": dice(brain, truth),
         "landmark_mm": max(apart, default=0.0),
         "landmark_mean_mm": float(np.mean(apart)) if apart else 0.0,
         "confidence": sight.confidence,

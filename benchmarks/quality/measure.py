@@ -107,13 +107,14 @@ def _by_mask(image: Image, fit: HeadFit, person: int) -> tuple[Any, Any]:
     return build_region(image, load_atlas(), place, brain_margin_mm=margin, ears=True), None
 
 
-def _by_network(image: Image, fit: HeadFit, person: int) -> tuple[Any, Any]:
+def _by_network(image: Image, fit: HeadFit | None, person: int) -> tuple[Any, Any]:
     from anonymi_bids.deface.ml import build_region
     from anonymi_bids.head.atlas import load_atlas
     from anonymi_bids.head.network import load_model
     from anonymi_bids.head.sight import see_head
 
-    sight = see_head(image, load_atlas(), load_model(), start=fit.atlas_to_image)
+    start = None if fit is None else fit.atlas_to_image
+    sight = see_head(image, load_atlas(), load_model(), start=start)
     margin = SETTINGS.ml_brain_margin_mm
     return build_region(image, sight.seen, brain_margin_mm=margin, ears=True), None
 

@@ -68,7 +68,7 @@ def test_wrong_policies_get_a_sentence(tmp_path, text, message):
         settings_from(arguments("--policy", str(policy)), tmp_path)
 
 
-@pytest.mark.parametrize("option", ["--photos=x", "--dicom-out", "--review"])
+@pytest.mark.parametrize("option", ["--dicom-out", "--review"])
 def test_options_that_are_not_built_are_refused(tmp_path, option):
     with pytest.raises(UsageError, match="not built"):
         settings_from(arguments(option), tmp_path)
@@ -89,8 +89,22 @@ def test_changing_the_vault_is_refused_with_the_reason(tmp_path):
 
 
 def test_the_surface_style_is_a_setting(tmp_path):
-    settings = settings_from(arguments("--method", "surface", "--surface-style", "blur"), tmp_path)
+    args = ("--method", "surface", "--surface-style", "blur", "--policy", "eeg-source")
+    settings = settings_from(arguments(*args), tmp_path)
     assert (settings.deface.method, settings.deface.surface_style) == ("surface", "blur")
+
+
+def test_blur_is_refused_where_anyone_may_download(tmp_path):
+    with pytest.raises(SettingsError, match="keeps the person"):
+        settings_from(arguments("--method", "surface", "--surface-style", "blur"), tmp_path)
+    policy = tmp_path / "mine.toml"
+    policy.write_text('[deface]\nmethod = "surface"\nsurface_style = "blur"\n')
+    with pytest.raises(SettingsError, match="keeps the person"):
+        settings_from(arguments("--policy", str(policy)), tmp_path)
+    policy.write_text(policy.read_text() + "[audit]\nmax_upper95 = 0.2\n")
+    assert settings_from(arguments("--policy", str(policy)), tmp_path).audit.max_upper95 == 0.2
+    unused = arguments("--method", "mask", "--surface-style", "blur")
+    assert settings_from(unused, tmp_path).deface.method == "mask"
 
 
 def test_underscores_and_hyphens_are_the_same():

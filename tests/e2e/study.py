@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
+from anonymi_bids.core.mask import head_mask
 from anonymi_bids.phantoms.quick import quick_head
 
 SPACING_MM = 3.0
@@ -55,6 +57,31 @@ def put_head(
     head = quick_head(SPACING_MM, contrast, seed)
     data = np.clip(head.image.data, 0, 4000).astype(np.int16)
     return put(root, name, data, head.image.affine, **sidecar)
+
+
+def changed_session(
+    tmp_path: Path, method: str
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """De-identify a T1w and a T2w of one head; nothing but the told region may have changed.
+
+    Yields the head before, the head after and the told region, bool, for each image.
+    """
+    source = describe(tmp_path / "in")
+    put_head(source, "sub-01/anat/sub-01_T1w", seed=8, EchoTime=0.003)
+    put_head(source, "sub-01/anat/sub-01_T2w", "T2w", seed=9, EchoTime=0.09)
+    released = tmp_path / "out/release/sub-01/anat"
+    result = run(source, tmp_path / "out", "participant", "--seed", 9, "--method", method)
+    assert result.returncode == 0, result.stdout + result.stderr
+    for suffix in ("T1w", "T2w"):
+        before = nib.load(source / f"sub-01/anat/sub-01_{suffix}.nii.gz")
+        after = nib.load(released / f"sub-01_{suffix}.nii.gz")
+        mask = nib.load(released / f"sub-01_mod-{suffix}_defacemask.nii.gz")
+        changed = np.asarray(mask.dataobj) > 0
+        first, second = np.asarray(before.dataobj), np.asarray(after.dataobj)
+        np.testing.assert_array_equal(first[~changed], second[~changed])
+        yield head_mask(first, before.affine), head_mask(second, before.affine), changed
+        sidecar = json.loads((released / f"sub-01_{suffix}.json").read_text())
+        assert method in json.dumps(sidecar["DeidentificationMethod"])
 
 
 def listing(root: Path) -> list[str]:

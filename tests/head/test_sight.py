@@ -16,10 +16,11 @@ from anonymi_bids.errors import NotAHead
 from anonymi_bids.head import find, sight
 from anonymi_bids.head.atlas import Atlas, load_atlas
 from anonymi_bids.head.network import CENTRE_ATLAS_MM, GRID_SHAPE, HeadMap, grid_at
-from anonymi_bids.model import HeadFit, Image
+from anonymi_bids.model import HeadFit, HeadStatus, Image
 
 from .maps import looker, perfect_map, scan_of
 
+WHOLE = {"face_in_view": 1.0, "brain_in_view": 1.0, "shell_filled": 1.0, "face_filled": 1.0}
 POSE = rigid_matrix((8, -5, 12), (6.0, -14.0, 9.0))
 
 
@@ -89,8 +90,28 @@ def test_a_head_hidden_by_a_wrong_header_is_seen_from_a_start(
 
 
 def test_the_second_look_is_upright(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = see(monkeypatch, scan_of(load_atlas(), POSE))
-    np.testing.assert_allclose(found.seen.affine[:3, :3], 2 * take_apart(POSE)[0], atol=1e-3)
+    pose = rigid_matrix((24, -5, 18), (6.0, -14.0, 9.0))
+    monkeypatch.setattr(sight, "look", looker(load_atlas(), pose))
+    found = sight.see_head(scan_of(load_atlas(), pose), load_atlas(), None)
+    np.testing.assert_allclose(found.seen.affine[:3, :3], 2 * take_apart(pose)[0], atol=1e-3)
+
+
+@pytest.mark.parametrize(("degrees", "looks"), [(15.0, 2), (30.0, 3)])
+def test_an_upright_head_in_the_middle_is_looked_at_twice(
+    monkeypatch: pytest.MonkeyPatch, degrees: float, looks: int
+) -> None:
+    pose = rigid_matrix((0, degrees, 0), (0.0, 0.0, 0.0))
+    once, seen = looker(load_atlas(), pose), []
+
+    def look(*args: Any, **options: Any) -> HeadMap:
+        seen.append(options.get("mirrored", False))
+        return once(*args, **options)
+
+    monkeypatch.setattr(sight, "look", look)
+    monkeypatch.setattr(sight, "first_centre", lambda _: apply_affine(pose, CENTRE_ATLAS_MM))
+    found = sight.see_head(scan_of(load_atlas(), pose), load_atlas(), None)
+    assert seen == [False] * (looks - 1) + [True]
+    assert found.confidence == 1
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan])
@@ -147,7 +168,7 @@ def test_network_and_registration_that_contradict_find_no_head() -> None:
     atlas = load_atlas()
     image = scan_of(atlas, POSE)
     seen = perfect_map(atlas, POSE, grid_at(apply_affine(POSE, (0, 8, 20))), image)
-    unsure = sight.Sight(seen, POSE, 0.5, {})
+    unsure = sight.Sight(seen, POSE, 0.5, WHOLE)
     other = POSE.copy()
     other[:3, 3] += (0, 30, 0)
     fit = HeadFit(other, 0.9, "head", "A head with its face was found.", {})
@@ -190,7 +211,7 @@ def test_network_and_registration_check_each_other(
         return HeadFit(POSE, 0.95, "head", "A head with its face was found.", {})
 
     monkeypatch.setattr(
-        find, "see_head", lambda *a, **k: sight.Sight(seen, place, confidence, {"flip_mm": 0.0})
+        find, "see_head", lambda *a, **k: sight.Sight(seen, place, confidence, WHOLE)
     )
     monkeypatch.setattr(find, "find_head", registration)
     fit = find.find_head_checked(image, atlas, None)
@@ -198,6 +219,29 @@ def test_network_and_registration_check_each_other(
     assert fit.status == status
     assert (fit.confidence > 0) == (status == "head")
     assert fit.figures["sight"] == confidence
+
+
+@pytest.mark.parametrize(
+    ("filled", "status", "confidence", "believed"),
+    [
+        (0.1, "head", 0.95, False),
+        (0.1, "partial", 0.95, False),
+        (0.9, "stripped", 0.95, False),
+        (0.1, "stripped", 0.95, True),
+        (0.9, "defaced", 0.95, True),
+        (0.1, "head", 0.6, True),
+    ],
+)
+def test_who_sees_a_skull_and_who_does_not_contradict(
+    filled: float, status: HeadStatus, confidence: float, believed: bool
+) -> None:
+    atlas = load_atlas()
+    image = scan_of(atlas, POSE)
+    seen = perfect_map(atlas, POSE, grid_at(apply_affine(POSE, (0, 8, 20))), image)
+    sees = sight.Sight(seen, POSE, confidence, WHOLE | {"shell_filled": filled})
+    fit = find.confronted(HeadFit(POSE, 0.9, status, "Found.", {}), sees, atlas, image)
+    assert (fit.status == status) == believed
+    assert believed or (fit.status == "no_head" and "skull round the brain" in fit.sentence)
 
 
 def test_what_is_out_of_view_is_not_compared() -> None:

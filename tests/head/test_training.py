@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch", reason="needs the extra [train]")
 from anonymi_bids.head import network  # noqa: E402
 from anonymi_bids.head.training import losses, paint, randomise, subjects  # noqa: E402
 from anonymi_bids.head.training.draw import Draw, smooth_field  # noqa: E402
+from anonymi_bids.head.training.export import unweighed  # noqa: E402
 from anonymi_bids.head.training.loop import Recipe, train  # noqa: E402
 from anonymi_bids.head.training.net import HeadNet, gather, spread  # noqa: E402
 
@@ -164,6 +165,19 @@ def test_a_stopped_training_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
         torch.testing.assert_close(parts["mean"][name], value, rtol=1e-3, atol=1e-5)
     lines = (tmp_path / "parts" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 4]
+
+
+def test_what_ships_says_probabilities_not_weighted_ones() -> None:
+    torch.manual_seed(0)
+    net, plain = HeadNet(4, 2), HeadNet(4, 2)
+    plain.load_state_dict(unweighed(net.state_dict()))
+    scan = torch.randn(1, 1, *SHAPE)
+    n = len(network.CLASSES)
+    with torch.no_grad():
+        told, said = net(scan)[0][0], plain(scan)[0][0]
+    expected = torch.softmax(told[:n], 0) / torch.tensor(losses.CLASS_WEIGHTS).view(-1, 1, 1, 1)
+    torch.testing.assert_close(torch.softmax(said[:n], 0), expected / expected.sum(0))
+    torch.testing.assert_close(said[n:], told[n:])
 
 
 def test_subjects_are_kept_as_they_are(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import numpy as np
 import torch
 
 from anonymi_bids.head.network import GRID_SHAPE
-from anonymi_bids.head.training.net import HeadNet
+from anonymi_bids.head.training.losses import CLASS_WEIGHTS
+from anonymi_bids.head.training.net import SUB, HeadNet
 from anonymi_bids.io.atomic import atomic_path
 
 OPSET = 18
@@ -35,7 +38,7 @@ def export(checkpoint: Path, target: Path) -> dict[str, Any]:
     kept = torch.load(checkpoint, map_location="cpu", weights_only=True)
     recipe = kept["recipe"]
     net = HeadNet(recipe["width"], recipe["depth"])
-    net.load_state_dict(kept["mean"])
+    net.load_state_dict(unweighed(kept["mean"]))
     net.eval()
     with atomic_path(target) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -52,6 +55,18 @@ def export(checkpoint: Path, target: Path) -> dict[str, Any]:
         halve(model)
         onnx.save(model, temporary)
     return {"step": kept["step"], "recipe": recipe, "bytes": target.stat().st_size}
+
+
+def unweighed(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Make the answers probabilities: training counts some classes several times.
+
+    A network that was told off `w` times for a class says it `w` times too readily; taking
+    ``log w`` off its logit undoes that (Saerens et al. 2002, doi:10.1162/089976602753284446).
+    """
+    bias = weights["fine.bias"].clone()
+    for number, weight in enumerate(CLASS_WEIGHTS):
+        bias[number * SUB : (number + 1) * SUB] -= math.log(weight)
+    return {**weights, "fine.bias": bias}
 
 
 def halve(model: Any) -> None:

@@ -1,0 +1,1 @@
+"""The face recogniser against originals and releases of digital people."""
