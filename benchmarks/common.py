@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -45,8 +46,17 @@ def code_digest(rooms: Sequence[str], extra: Sequence[Path] = ()) -> str:
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.relative_to(ROOT).as_posix().encode())
-        digest.update(path.read_bytes())
+        content = path.read_bytes()
+        digest.update(without_cohort(content) if path.name == "manifest.toml" else content)
     return digest.hexdigest()[:12]
+
+
+_COHORT = re.compile(rb'\n*\[files\."reference_cohort\.json"\]\n(?:[^\[\n].*\n)*')
+
+
+def without_cohort(manifest: bytes) -> bytes:
+    """Take the reference cohort, which is a result, out of the list of packaged files."""
+    return _COHORT.sub(b"\n", manifest)
 
 
 def summary(values: Iterable[float | None]) -> dict[str, float]:

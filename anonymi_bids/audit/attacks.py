@@ -12,8 +12,9 @@ from anonymi_bids.audit import judge, learn, restored
 from anonymi_bids.audit.crosscontrast import attack_contrasts
 from anonymi_bids.audit.linking import look_for_links, no_links, untested
 from anonymi_bids.audit.metadata import metadata_entry, traits_of
-from anonymi_bids.audit.open_ends import cannot_conclude, people_needed
+from anonymi_bids.audit.open_ends import cannot_conclude, people_for_first_hits, people_needed
 from anonymi_bids.audit.recipients import recipient_rows, traces_sentence
+from anonymi_bids.audit.reference import reference_entry
 from anonymi_bids.audit.traces import look_for_traces
 from anonymi_bids.audit.trials import (
     Items,
@@ -124,6 +125,7 @@ def run_audit(
         write_json(annex.with_name("audit-links.json"), named)
     unions = _unions(outcomes, attacks, participants, rng, settings)
     traces = look_for_traces(release, originals) if release is not None else []
+    methods = _methods(settings, released)
     return {
         "version": SCHEMA_VERSION,
         "policy": settings.policy,
@@ -139,7 +141,8 @@ def run_audit(
         "verdict": _verdict(
             [*attacks, *unions], traces, settings, [*not_run, *untested(links, attacks)]
         ),
-        "methods": _methods(settings, released),
+        "methods": methods,
+        "reference": reference_entry(methods["defacing"], settings.deface.surface_style),
     }
 
 
@@ -299,6 +302,7 @@ def _verdict(
         "recipients": recipient_rows(judged, traces, own_limit=settings.audit.max_upper95),
         "cannot_conclude": cannot_conclude([entry for entry in attacks if "title" in entry]),
         "people_needed": people_needed(judged),
+        "people_for_hits": people_for_first_hits(settings.audit.max_upper95),
         "lower_bound": True,
         "not_tested": [*([] if learnt else [NOT_RESTORED]), *not_run, *NOT_TESTED],
         "expires_after_months": EXPIRY_MONTHS,

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from anonymi_bids.audit import gallery, scores
-from anonymi_bids.audit.match import BINS, Matches
-from anonymi_bids.audit.rates import Rate, cmc, excess_risk, people_for_no_hit, wilson
+from anonymi_bids.audit.curves import curves, rounded, statistics
+from anonymi_bids.audit.rates import Rate, excess_risk, people_for_control, people_for_no_hit
 from anonymi_bids.audit.trials import Outcome
 from anonymi_bids.core.frequency import per_hundred
 
 MEETS, DOES_NOT, CANNOT_TELL = "meets", "does not meet", "inconclusive"
 SETS_ACCESS = "sets the access level"
+
+PASSED, TOO_FEW, FAILED = "passed", "too few", "failed"
+"""Of a positive control; see `control_status`."""
 
 TITLES = {
     "face_shape": "Face recognised by its shape",
@@ -50,11 +52,6 @@ SCORES = {
 }
 
 
-def rounded(value: float, digits: int = 6) -> float | None:
-    """Round for JSON; None for what is not a number."""
-    return round(float(value), digits) if np.isfinite(value) else None
-
-
 def rate_entry(found: Rate) -> dict[str, Any]:
     """Write a rate as it stands in ``audit.json``."""
     return {
@@ -63,6 +60,39 @@ def rate_entry(found: Rate) -> dict[str, Any]:
         "rate": rounded(found.value),
         "interval": [rounded(found.low), rounded(found.high)],
         "upper95": rounded(found.upper95),
+    }
+
+
+def control_status(control: Rate, limit: float) -> str:
+    """Tell a control that failed from one that found all people, of whom there were too few.
+
+    Neither gives an all-clear.
+
+    Parameters
+    ----------
+    control : Rate
+        The attack on the originals.
+    limit : float
+        What its lower bound must reach.
+
+    Returns
+    -------
+    {"passed", "too few", "failed"}
+    """
+    if control.low >= limit:
+        return PASSED
+    return TOO_FEW if 0 < control.hits == control.n else FAILED
+
+
+def control_entry(control: Rate, limit: float) -> dict[str, Any]:
+    """Write a positive control as it stands in ``audit.json``."""
+    status = control_status(control, limit)
+    return {
+        **rate_entry(control),
+        "limit": limit,
+        "passed": status == PASSED,
+        "status": status,
+        "people_needed": people_for_control(limit) if 0 < limit < 1 else None,
     }
 
 
@@ -108,11 +138,18 @@ def face_reason(
             f"{after.hits} of {_people(after.n)} were found; even the lower bound, "
             f"{in_hundred(after.low)}, is above the limit, {in_hundred(limit)}."
         )
-    if control.low < control_limit:
+    status = control_status(control, control_limit)
+    if status == TOO_FEW:
+        return (
+            f"The attack found all {_people(control.n)} on the untouched originals, but so few "
+            f"cannot show that it finds at least {in_hundred(control_limit)}: at least "
+            f"{people_for_control(control_limit)} people are needed."
+        )
+    if status == FAILED:
         return (
             f"The attack found {control.hits} of {control.n} people on the untouched originals, "
             f"which does not show that it finds at least {in_hundred(control_limit)}; an attack "
-            "that weak, or tried on so few, proves nothing."
+            "that weak proves nothing."
         )
     if after.n < people_for_no_hit(limit):
         return (
@@ -133,7 +170,13 @@ def _people(n: int) -> str:
     return "1 person" if n == 1 else f"{n} people"
 
 
-def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float) -> dict[str, Any]:
+def attack_entry(
+    outcome: Outcome,
+    *,
+    limit: float | None,
+    control_limit: float,
+    rng: np.random.Generator | None = None,
+) -> dict[str, Any]:
     """Write one attack as it stands in ``audit.json``.
 
     Parameters
@@ -142,10 +185,12 @@ def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float)
     limit : float or None
         None for what no defacing can cure: it sets the access level.
     control_limit : float
+    rng : Generator, optional
+        For bootstrap bands; without one the same people are drawn each time.
     """
+    rng = np.random.default_rng(29) if rng is None else rng
     after, control = outcome.rate_after, outcome.rate_before
     chance = 1 / after.n
-    passed = control.low >= control_limit
     entry = {
         "name": outcome.name,
         "title": TITLES[outcome.name],
@@ -156,7 +201,7 @@ def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float)
         **rate_entry(after),
         "chance": rounded(chance),
         "excess": rounded(excess_risk(after.value, chance)),
-        "positive_control": {**rate_entry(control), "limit": control_limit, "passed": passed},
+        "positive_control": control_entry(control, control_limit),
         "negative_control": {
             "shuffled_mean_hits": rounded(outcome.shuffled.mean_hits),
             "shuffles": outcome.shuffled.rounds,
@@ -171,10 +216,14 @@ def attack_entry(outcome: Outcome, *, limit: float | None, control_limit: float)
         "not_acquired": outcome.not_acquired,
         **_recogniser(outcome),
         "threshold": limit,
-        "curves": {"before": curves(outcome.before), "after": curves(outcome.after)},
+        "curves": {
+            "before": curves(outcome.before, rng),
+            "after": curves(outcome.after, rng),
+        },
+        "statistics": statistics(outcome.before, outcome.after, rng),
     }
     if limit is None:
-        reason = _access_reason(outcome.name, after, passed)
+        reason = _access_reason(outcome.name, after, control_status(control, control_limit))
         return entry | {"result": SETS_ACCESS, "reason": reason}
     result = face_result(after, control, limit=limit, control_limit=control_limit)
     reason = face_reason(result, after, control, limit, control_limit)
@@ -224,55 +273,14 @@ _ACCESS = {
 }
 
 
-def _access_reason(name: str, after: Rate, control_passed: bool) -> str:
+def _access_reason(name: str, after: Rate, control: str) -> str:
     what, why = _ACCESS[name]
     found = f"{after.hits} of {_people(after.n)} were {what}"
-    if not control_passed:
+    if control == TOO_FEW:
+        found += ", by an attack that found all of the originals, too few to show its strength"
+    if control == FAILED:
         found += ", by an attack that was not shown to be strong on the originals"
     return f"{found}. {why}: it decides who may get the data."
-
-
-def curves(found: Matches) -> dict[str, Any]:
-    """Everything the charts need, without any person's own score.
-
-    Returns
-    -------
-    dict
-        ``cmc``, ``cmc_band`` (Wilson) up to rank 50, ``gallery_sizes`` with ``rank1``,
-        ``separation`` (AUC, d', EER), ``histogram``.
-    """
-    n = len(found.rank)
-    top = min(n, 50)
-    shares = cmc(found.rank, top)
-    band = [wilson(int(round(share * n)), n) for share in shares]
-    sizes = sorted({int(size) for size in np.geomspace(1, n, 12).round()})
-    rank1 = gallery.rank1_curve(np.minimum(found.rank, n), n, sizes)
-    own = found.own[np.isfinite(found.own)]
-    separation: dict[str, float | None] = {"auc": None, "d_prime": None, "eer": None}
-    if len(own) >= 2 and len(found.impostors) >= 2:
-        separation = {
-            "auc": rounded(scores.auc(own, found.impostors)),
-            "d_prime": rounded(scores.d_prime(own, found.impostors)),
-            "eer": rounded(scores.equal_error_rate(own, found.impostors)),
-        }
-    return {
-        "cmc": [rounded(share) for share in shares],
-        "cmc_band": [[rounded(low), rounded(high)] for low, high in band],
-        "gallery_sizes": sizes,
-        "rank1": [rounded(value) for value in rank1],
-        "separation": separation,
-        "histogram": _histogram(found.histogram),
-    }
-
-
-def _histogram(counts: Any) -> dict[str, Any]:
-    """Count in bins of five, or give nothing where a bin could be read as one person's score."""
-    merged = counts.reshape(2, 20, 5).sum(axis=2)
-    return {
-        "edges": [rounded(edge) for edge in BINS[::5]],
-        "same": [int(count) for count in merged[0]] if merged[0].sum() >= 11 else [],
-        "different": [int(count) for count in merged[1]],
-    }
 
 
 def overall(attacks: Sequence[Mapping[str, Any]]) -> str:

@@ -180,4 +180,5 @@ def to_matches(scores: Array, usable: npt.NDArray[np.bool_]) -> Matches:
         first=kept.argmax(axis=0).astype(np.int64),
         impostors=impostors,
         histogram=np.stack(counts).astype(np.float64),
+        scores=kept.astype(np.float32),
     )

@@ -34,11 +34,17 @@ def cannot_conclude(attacks: Sequence[Entry]) -> list[str]:
                 f"found, it may still be {judge.in_hundred(rule_of_three(n))}. At least "
                 f"{people_for_no_hit(limit)} people are needed."
             )
-    weak = [entry["title"] for entry in attacks if not entry["positive_control"]["passed"]]
+    weak = _titles(attacks, judge.FAILED)
     if weak:
         said.append(
             f"Whether {_quoted(weak)} would work on more people: on the untouched originals it "
             "was not shown to be strong enough, so its figures clear nothing."
+        )
+    few = _titles(attacks, judge.TOO_FEW)
+    if few:
+        said.append(
+            f"How strong {_quoted(few)} is: all untouched originals were found, but there were "
+            "too few of them, so its figures clear nothing."
         )
     drawn = [entry["title"] for entry in attacks if entry["second_visits"]["real"] == 0]
     if drawn:
@@ -62,6 +68,15 @@ def people_needed(attacks: Sequence[Entry]) -> int | None:
         if entry["threshold"] is not None and 0 < entry["threshold"] < 1
     ]
     return max(numbers, default=None)
+
+
+def people_for_first_hits(limit: float) -> list[int]:
+    """Fewest people among whom 0, 1, … 5 found still meet a limit; empty where none is set."""
+    return [people_for_hits(hits, limit) for hits in range(6)] if 0 < limit < 1 else []
+
+
+def _titles(attacks: Sequence[Entry], status: str) -> list[str]:
+    return [e["title"] for e in attacks if e["positive_control"]["status"] == status]
 
 
 def _quoted(titles: Sequence[str]) -> str:

@@ -117,6 +117,11 @@ def people_for_hits(
     return n
 
 
+def people_for_control(limit: float, *, confidence: float = 0.95) -> int:
+    """Fewest people who, all found, show a rate of at least `limit` (two-sided bound)."""
+    return math.ceil(math.log((1 - confidence) / 2) / math.log(limit) - 1e-12)
+
+
 def ranks(scores: npt.ArrayLike, mates: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.int64]]:
     """Rank of each probe's mate in a closed gallery.
 

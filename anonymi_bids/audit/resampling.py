@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
+_BLOCK = 4_000_000
+
 
 def fixed_points_tail(n: int, at_least: int) -> float:
     """Probability that a random permutation of `n` keeps at least so many in their place."""
@@ -68,12 +70,17 @@ def bootstrap_people(
     """
     scores = np.asarray(scores, dtype=np.float64)
     n = len(scores)
+    own = np.diag(scores)
+    better = (scores >= own[:, None]) & ~np.eye(n, dtype=bool)
+    better |= ~np.isfinite(own)[:, None]
     result = np.empty(rounds)
-    for round_ in range(rounds):
-        drawn = np.unique(rng.integers(0, n, n), return_counts=True)
-        people, weights = drawn
-        block = scores[np.ix_(people, people)]
-        own = np.diag(block).copy()
-        np.fill_diagonal(block, -np.inf)
-        result[round_] = np.average(own > block.max(axis=1, initial=-np.inf), weights=weights)
+    step = max(1, _BLOCK // n)
+    for start in range(0, rounds, step):
+        count = min(step, rounds - start)
+        drawn = rng.integers(0, n, (count, n))
+        weights = np.zeros((count, n), dtype=np.float32)
+        np.add.at(weights, (np.arange(count)[:, None], drawn), 1)
+        # A person is missed if anybody better was drawn too.
+        missed = (weights > 0).astype(np.float32) @ better.T.astype(np.float32) > 0
+        result[start : start + count] = (weights * ~missed).sum(axis=1) / n
     return result

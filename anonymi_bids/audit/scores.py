@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+from scipy import special, stats
 
 Array = npt.NDArray[np.float64]
+
+FALSE_ALARMS = (0.1, 0.01, 0.001)
+"""Shares of strangers that may be taken for somebody, for open-set rates."""
 
 
 def fmr(impostor: npt.ArrayLike, threshold: float) -> float:
@@ -131,3 +134,68 @@ def positive_predictive_value(true_match: float, false_match: float, prevalence:
     """Share of matches that are right."""
     right = true_match * prevalence
     return right / (right + false_match * (1 - prevalence))
+
+
+def thinned_errors(genuine: npt.ArrayLike, impostor: npt.ArrayLike, points: int = 60) -> Array:
+    """Both error rates at some thresholds, for a ROC or DET curve.
+
+    Returns
+    -------
+    (k, 2) ndarray
+        False match and false non-match rate, k ≤ 2 × `points`, from (1, 0) to (0, 1): evenly in
+        the logarithm of the false match rate, and at each quantile of the false non-match rate.
+    """
+    _, false_match, false_miss = error_curve(genuine, impostor)
+    curve = np.column_stack([np.append(false_match, 0.0), np.append(false_miss, 1.0)])
+    positive = curve[curve[:, 0] > 0, 0]
+    wanted = np.geomspace(positive.min(), 1, points)
+    chosen = [int(np.abs(curve[:, 0] - rate).argmin()) for rate in wanted]
+    chosen += [int(np.searchsorted(curve[:, 1], rate)) for rate in np.linspace(0, 1, points)]
+    return np.asarray(curve[sorted({*chosen, 0, len(curve) - 1})])
+
+
+def open_set_left_out(scores: npt.ArrayLike, allowed: float) -> OpenSet:
+    """Open-set rates where each person is a stranger once: their own entry is left out.
+
+    Parameters
+    ----------
+    scores : (n, n) array_like
+        Entry i and searched person j; mates on the diagonal.
+    allowed : float
+        Share of strangers that may be taken for somebody: TPIR at this FPIR.
+
+    Returns
+    -------
+    OpenSet
+        At the lowest threshold that keeps to `allowed`; 0 means above every stranger. Rates
+        finer than 3 / n cannot be resolved.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    n = len(values)
+    own = np.diag(values)
+    strangers = np.where(np.eye(n, dtype=bool), -np.inf, values).max(axis=0)
+    order = np.sort(strangers)[::-1]
+    bar = order[int(np.floor(allowed * n + 1e-9))]
+    found = (own > bar) & (own > strangers) & np.isfinite(own)
+    return OpenSet(float(found.mean()), float((strangers > bar).mean()))
+
+
+def likelihood_ratio(
+    score: float, genuine: npt.ArrayLike, impostor: npt.ArrayLike, *, cap: float
+) -> float:
+    """Weigh how much more often same people than different people score like this.
+
+    Densities by Gaussian kernels (Scott's rule); capped, because n people can show no more than
+    that a score occurs less than about once among n.
+
+    Parameters
+    ----------
+    score : float
+    genuine, impostor : (k,), (m,) array_like
+        At least two different values each.
+    cap : float
+        Number of people the impostors come from.
+    """
+    same, different = (stats.gaussian_kde(np.asarray(s, float)) for s in (genuine, impostor))
+    above, below = float(same(score)[0]), float(different(score)[0])
+    return float(min(cap, max(1 / cap, above / max(below, 1e-300))))

@@ -86,7 +86,6 @@ def _row(
     chance = float(drawn.mean()) / len(people)
     found = _whole(after)
     control = _whole(before)
-    passed = control.low >= control_limit
     entry: dict[str, Any] = {
         "name": name,
         "attacks": [outcome.name for outcome in outcomes],
@@ -95,11 +94,7 @@ def _row(
         "excess": None if chance > CERTAIN else judge.rounded(excess_risk(found.value, chance)),
         "p_value": judge.rounded(permutation_p(float(after.sum()), drawn)),
         "searched": judge.rounded(float(np.mean(np.bincount(group)[group])), 2),
-        "positive_control": {
-            **judge.rate_entry(control),
-            "limit": control_limit,
-            "passed": passed,
-        },
+        "positive_control": judge.control_entry(control, control_limit),
         "threshold": limit,
     }
     if limit is None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-BEFORE, AFTER, GUESS = "#b35806", "#2166ac", "#77818c"
-STAGES = ("before", "after")
+from anonymi_bids.core.frequency import per_hundred
+from anonymi_bids.report import chartkit
+from anonymi_bids.report.chartkit import DIFFERENT, GUESS, SAME, STAGES, WIDTH, axis
 
-_FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
-_WIDTH = 520
+Rows = list[dict[str, Any]]
 
 
 def rates_chart(attacks: Sequence[Mapping[str, Any]]) -> str:
@@ -37,23 +37,28 @@ def rates_chart(attacks: Sequence[Mapping[str, Any]]) -> str:
             "low": 100 * found["interval"][0],
             "high": 100 * found["interval"][1],
             "chance": 100 * entry["chance"],
+            "said": f"{stage}: {found['hits']} of {found['n']} found, between "
+            f"{per_hundred(found['interval'][0])} and {per_hundred(found['interval'][1])} of 100; "
+            f"by guessing {per_hundred(entry['chance'])}",
         }
         for entry in attacks
         for stage, found in zip(STAGES, (entry["positive_control"], entry), strict=True)
     ]
     stage_axis = alt.Y("stage:N", sort=list(STAGES), title=None)
     # A layer with data of its own would show all attacks in each row.
-    base = alt.Chart().encode(y=stage_axis, color=_stage_colour(alt))
-    across = _axis(alt, "people found, of 100", 0, 100)
-    bars = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", **across), x2="high:Q")
-    dots = base.mark_circle(size=130, opacity=1).encode(x="rate:Q")
+    base = alt.Chart().encode(y=stage_axis, color=chartkit.stage_colour(alt, legend=False))
+    across = axis("people found, of 100", 0, 100)
+    bars = base.mark_rule(strokeWidth=3, aria=False).encode(
+        x=alt.X("low:Q", **across), x2="high:Q"
+    )
+    dots = base.mark_circle(size=130, opacity=1).encode(x="rate:Q", description="said:N")
     guess = (
         alt.Chart()
-        .mark_tick(color=GUESS, thickness=2, size=26, strokeDash=[3, 2])
+        .mark_tick(color=GUESS, thickness=2, size=26, strokeDash=[3, 2], aria=False)
         .encode(x="chance:Q", y=stage_axis)
     )
     layers = alt.layer(bars, guess, dots, data=alt.Data(values=rows))
-    chart = layers.properties(width=_WIDTH, height=60).facet(
+    chart = layers.properties(width=WIDTH, height=60).facet(
         row=alt.Row(
             "attack:N",
             title=None,
@@ -63,38 +68,74 @@ def rates_chart(attacks: Sequence[Mapping[str, Any]]) -> str:
             ),
         )
     )
-    return _svg(chart)
+    return chartkit.svg(chart)
 
 
 def gallery_chart(entry: Mapping[str, Any]) -> str:
-    """Draw how the rate falls with the number of people searched; empty for one person."""
+    """Draw how the rate falls with the people searched; beyond those at hand, models, dashed."""
     if entry["n"] < 3:
         return ""
     import altair as alt
 
-    rows = [
-        {"stage": stage, "size": size, "rate": 100 * rate}
+    rows: Rows = [
+        {
+            "stage": stage,
+            "size": size,
+            "rate": 100 * rate,
+            "said": f"{stage}: {per_hundred(rate)} of 100 found first among {size}",
+        }
         for stage in STAGES
-        for size, rate in zip(
-            entry["curves"][stage]["gallery_sizes"], entry["curves"][stage]["rank1"], strict=True
-        )
+        for size, rate in _exact(entry, stage)
     ]
-    sizes = entry["curves"]["after"]["gallery_sizes"]
-    guesses = [{"size": size, "rate": 100 / size} for size in sizes]
-    scale = alt.Scale(type="log", domain=[1, max(sizes)], nice=False)
+    last = [row["size"] for row in rows] + [
+        size for stage in STAGES for model in _models(entry, stage) for size in model["sizes"]
+    ]
+    guesses = [{"size": size, "rate": 100 / size} for size in sorted(set(last))]
+    scale = alt.Scale(type="log", domain=[1, max(last)], nice=False)
     x = alt.X("size:Q", scale=scale, title="people searched", axis=alt.Axis(tickCount=6))
-    y = alt.Y("rate:Q", **_axis(alt, "found first, of 100", 0, 100))
-    lines = (
-        alt.Chart(alt.Data(values=rows))
-        .mark_line(point=True, strokeWidth=2.5)
-        .encode(x=x, y=y, color=_stage_colour(alt, legend=True))
+    y = alt.Y("rate:Q", **axis("found first, of 100", 0, 100))
+    layers = [chartkit.guessing(alt, guesses, x, y)]
+    layers += _model_layers(alt, entry, x, y)
+    layers.append(chartkit.lines_with_marks(alt, rows, x, y, size=55))
+    return chartkit.svg(alt.layer(*layers).properties(width=WIDTH, height=200))
+
+
+def _exact(entry: Mapping[str, Any], stage: str) -> zip[tuple[int, float]]:
+    curve = entry["curves"][stage]
+    return zip(curve["gallery_sizes"], curve["rank1"], strict=True)
+
+
+def _models(entry: Mapping[str, Any], stage: str) -> Sequence[Mapping[str, Any]]:
+    models: Sequence[Mapping[str, Any]] = entry["curves"][stage]["beyond"]
+    return models
+
+
+def _model_layers(alt: Any, entry: Mapping[str, Any], x: Any, y: Any) -> list[Any]:
+    rows = [
+        {
+            "stage": stage,
+            "model": f"{stage} {number}",
+            "size": size,
+            "rate": 100 * rate,
+            "low": 100 * band[0],
+            "high": 100 * band[1],
+            "said": f"{stage}, a model ({model['model']}): {per_hundred(rate)} of 100 among "
+            f"{size}, between {per_hundred(band[0])} and {per_hundred(band[1])}",
+        }
+        for stage in STAGES
+        for number, model in enumerate(_models(entry, stage))
+        for size, rate, band in zip(model["sizes"], model["rank1"], model["band"], strict=True)
+        if None not in (rate, *band)
+    ]
+    if not rows:
+        return []
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=x, detail="model:N", color=chartkit.stage_colour(alt)
     )
-    guess = (
-        alt.Chart(alt.Data(values=guesses))
-        .mark_line(color=GUESS, strokeDash=[5, 4])
-        .encode(x=x, y=y)
-    )
-    return _svg((guess + lines).properties(width=_WIDTH, height=200))
+    bands = base.mark_area(opacity=0.1, aria=False).encode(y="low:Q", y2="high:Q")
+    lines = base.mark_line(strokeWidth=1.5, strokeDash=[6, 4], aria=False).encode(y=y)
+    marks = base.mark_point(filled=True, size=22, opacity=1).encode(y=y, description="said:N")
+    return [bands, lines, marks]
 
 
 def cmc_chart(entry: Mapping[str, Any]) -> str:
@@ -103,13 +144,21 @@ def cmc_chart(entry: Mapping[str, Any]) -> str:
         return ""
     import altair as alt
 
-    rows = []
+    rows: Rows = []
     for stage in STAGES:
         curve = entry["curves"][stage]
         for k, (share, band) in enumerate(zip(curve["cmc"], curve["cmc_band"], strict=True), 1):
             low, high = band
+            said = f"{stage}: {per_hundred(share)} of 100 among the first {k}, between "
             rows.append(
-                {"stage": stage, "k": k, "rate": 100 * share, "low": 100 * low, "high": 100 * high}
+                {
+                    "stage": stage,
+                    "k": k,
+                    "rate": 100 * share,
+                    "low": 100 * low,
+                    "high": 100 * high,
+                    "said": f"{said}{per_hundred(low)} and {per_hundred(high)}",
+                }
             )
     top = len(entry["curves"]["after"]["cmc"])
     guesses = [{"k": k, "rate": 100 * k / entry["n"]} for k in range(1, top + 1)]
@@ -119,18 +168,60 @@ def cmc_chart(entry: Mapping[str, Any]) -> str:
         scale=alt.Scale(domain=[1, top], nice=False),
         axis=alt.Axis(tickMinStep=1, format="d"),
     )
-    y = alt.Y("rate:Q", **_axis(alt, "people, of 100", 0, 100))
-    base = alt.Chart(alt.Data(values=rows))
-    bands = base.mark_area(opacity=0.15).encode(
-        x=x, y=alt.Y("low:Q"), y2="high:Q", color=_stage_colour(alt)
+    y = alt.Y("rate:Q", **axis("people, of 100", 0, 100))
+    bands = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_area(opacity=0.15, aria=False)
+        .encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=chartkit.stage_colour(alt))
     )
-    lines = base.mark_line(strokeWidth=2.5).encode(x=x, y=y, color=_stage_colour(alt, legend=True))
-    guess = (
-        alt.Chart(alt.Data(values=guesses))
-        .mark_line(color=GUESS, strokeDash=[5, 4])
-        .encode(x=x, y=y)
+    lines = chartkit.lines_with_marks(alt, rows, x, y, size=40)
+    chart = bands + chartkit.guessing(alt, guesses, x, y) + lines
+    return chartkit.svg(chart.properties(width=WIDTH, height=200))
+
+
+def errors_chart(entry: Mapping[str, Any]) -> str:
+    """Draw ROC and DET side by side; empty where they are not given."""
+    rows: Rows = []
+    for stage in STAGES:
+        for false_match, false_miss in entry["curves"][stage]["det"]:
+            rows.append(
+                {
+                    "stage": stage,
+                    "strangers": 100 * false_match,
+                    "found": 100 * (1 - false_miss),
+                    "missed": 100 * false_miss,
+                    "said": f"{stage}: {per_hundred(1 - false_miss)} of 100 found, "
+                    f"{per_hundred(false_miss)} missed, where {per_hundred(false_match)} of 100 "
+                    "different people match",
+                }
+            )
+    if not rows:
+        return ""
+    import altair as alt
+
+    x = alt.X("strangers:Q", **axis("different people who match, of 100", 0, 100))
+    y = alt.Y("found:Q", **axis("same people who match, of 100", 0, 100))
+    guesses = [{"strangers": value, "found": value} for value in (0, 100)]
+    roc = chartkit.guessing(alt, guesses, x, y)
+    roc = roc + chartkit.lines_with_marks(alt, rows, x, y, size=25)
+    shown = [row for row in rows if row["strangers"] > 0 and row["missed"] > 0]
+    if not shown:
+        return chartkit.svg(roc.properties(width=200, height=200, title="ROC"))
+    far = alt.X("strangers:Q", **_logarithmic(alt, "different people who match, of 100", shown))
+    up = alt.Y("missed:Q", **_logarithmic(alt, "same people missed, of 100", shown, "missed"))
+    det = chartkit.lines_with_marks(alt, shown, far, up, size=25)
+    pair = alt.hconcat(
+        roc.properties(width=200, height=200, title="ROC"),
+        det.properties(width=200, height=200, title="DET"),
+        spacing=40,
     )
-    return _svg((bands + guess + lines).properties(width=_WIDTH, height=200))
+    return chartkit.svg(pair)
+
+
+def _logarithmic(alt: Any, title: str, rows: Rows, name: str = "strangers") -> dict[str, Any]:
+    low = min(row[name] for row in rows)
+    scale = alt.Scale(type="log", domain=[min(low, 10.0), 100], nice=False)
+    return {"title": title, "scale": scale, "axis": alt.Axis(tickCount=4, format="~g")}
 
 
 def scores_chart(entry: Mapping[str, Any]) -> str:
@@ -139,27 +230,31 @@ def scores_chart(entry: Mapping[str, Any]) -> str:
         return ""
     import altair as alt
 
-    rows = []
+    kinds = {"same": "same person", "different": "different people"}
+    rows: Rows = []
     for stage in STAGES:
         histogram = entry["curves"][stage]["histogram"]
-        for kind in ("same", "different"):
+        for kind, words in kinds.items():
             total = max(1, sum(histogram[kind]))
             for index, count in enumerate(histogram[kind]):
                 low, high = histogram["edges"][index : index + 2]
                 rows.append(
                     {
                         "stage": stage,
-                        "kind": f"{kind} person" if kind == "same" else "different people",
+                        "kind": words,
                         "low": low,
                         "high": high,
                         "share": 100 * count / total,
+                        "said": f"{stage}, {words}: {per_hundred(count / total)} of 100 pairs "
+                        f"between {low:g} and {high:g}",
                     }
                 )
+    rows = [row for row in rows if row["share"] > 0]
     colour = alt.Color(
         "kind:N",
         title=None,
-        sort=["same person", "different people"],
-        scale=alt.Scale(domain=["same person", "different people"], range=["#6a3d9a", "#9aa5b1"]),
+        sort=list(kinds.values()),
+        scale=alt.Scale(domain=list(kinds.values()), range=[SAME, DIFFERENT]),
         legend=alt.Legend(orient="top"),
     )
     bars = (
@@ -171,44 +266,8 @@ def scores_chart(entry: Mapping[str, Any]) -> str:
             y=alt.Y("share:Q", title="pairs, of 100"),
             y2=alt.datum(0),
             color=colour,
+            description="said:N",
         )
-        .properties(width=_WIDTH, height=110)
+        .properties(width=WIDTH, height=110)
     )
-    return _svg(bars.facet(row=alt.Row("stage:N", title=None, sort=list(STAGES))))
-
-
-def _stage_colour(alt: Any, *, legend: bool = False) -> Any:
-    return alt.Color(
-        "stage:N",
-        title=None,
-        sort=list(STAGES),
-        scale=alt.Scale(domain=list(STAGES), range=[BEFORE, AFTER]),
-        legend=alt.Legend(orient="top", symbolType="stroke") if legend else None,
-    )
-
-
-def _axis(alt: Any, title: str, low: float, high: float) -> dict[str, Any]:
-    return {"title": title, "scale": alt.Scale(domain=[low, high], nice=False)}
-
-
-def _svg(chart: Any) -> str:
-    import vl_convert
-
-    styled = (
-        chart.configure(font=_FONT, background="#ffffff")
-        .configure_axis(
-            grid=True,
-            gridColor="#e6eaee",
-            domainColor="#9aa5b1",
-            tickColor="#9aa5b1",
-            labelColor="#1d2733",
-            titleColor="#1d2733",
-            titleFontWeight="normal",
-            labelFontSize=12,
-            titleFontSize=12,
-        )
-        .configure_view(stroke=None)
-        .configure_legend(labelFontSize=12)
-        .configure_header(labelFontSize=13, labelColor="#1d2733")
-    )
-    return str(vl_convert.vegalite_to_svg(styled.to_dict()))
+    return chartkit.svg(bars.facet(row=alt.Row("stage:N", title=None, sort=list(STAGES))))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Mapping
 from importlib.resources import files
@@ -10,7 +12,7 @@ from typing import Any
 
 from anonymi_bids.core.frequency import per_hundred
 from anonymi_bids.io.atomic import atomic_path, write_text
-from anonymi_bids.report import figures, summary, wording
+from anonymi_bids.report import chartkit, details, figures, standards, summary, wording
 
 
 def write_report(audit: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -40,13 +42,14 @@ def write_report(audit: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def draw_charts(audit: Mapping[str, Any]) -> dict[str, Any]:
-    """Draw all charts as SVG text: ``rates``, and ``attacks`` with three each."""
+    """Draw all charts as SVG text: ``rates``, and ``attacks`` with four each."""
     return {
         "rates": figures.rates_chart(audit["attacks"]),
         "attacks": [
             {
                 "gallery": figures.gallery_chart(entry),
                 "cmc": figures.cmc_chart(entry),
+                "errors": figures.errors_chart(entry),
                 "scores": figures.scores_chart(entry),
             }
             for entry in audit["attacks"]
@@ -71,7 +74,11 @@ def render_page(audit: Mapping[str, Any], charts: Mapping[str, Any] | None = Non
     for name in (*names, "icon_count"):
         environment.filters[name] = getattr(wording, name)
     environment.filters["tone"] = summary.tone
+    environment.filters["more_rows"] = details.more_rows
+    environment.filters["captions"] = details.captions
+    environment.filters["status_tone"] = lambda status: standards.STATUS_TONES.get(status, "")
     drawn = draw_charts(audit) if charts is None else charts
+    script = files("anonymi_bids.report").joinpath("templates/audit.js").read_text("utf-8")
     # Vega escapes the few words in the charts, so they need no second escaping.
     marked = {
         "rates": Markup(drawn["rates"]),  # noqa: S704
@@ -87,7 +94,35 @@ def render_page(audit: Mapping[str, Any], charts: Mapping[str, Any] | None = Non
         recipients=summary.recipients(audit),
         tone=summary.tone(audit["verdict"]["result"]),
         words=wording.all_words(audit),
+        script=Markup(script),  # noqa: S704
+        script_digest=_digest(script),
     )
+
+
+def _digest(script: str) -> str:
+    """Digest by which the page's policy lets this script run, and no other."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+
+
+def _icons(entry: Mapping[str, Any]) -> list[list[Any]]:
+    """Give the pictures of people: what, dots in all, filled dots, colour."""
+    total = wording.icon_total(entry)
+    control = entry["positive_control"]
+    return [
+        [
+            f"before: {control['hits']} of {control['n']}",
+            total,
+            wording.icon_count(entry, "positive_control"),
+            chartkit.BEFORE,
+        ],
+        [
+            f"after: {entry['hits']} of {entry['n']}",
+            total,
+            wording.icon_count(entry, ""),
+            chartkit.AFTER,
+        ],
+        ["by guessing", total, wording.icon_count(entry, "chance"), chartkit.GUESS],
+    ]
 
 
 def _summary_rows(audit: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -124,6 +159,9 @@ def render_paper(audit: Mapping[str, Any], charts: Mapping[str, Any] | None = No
                 "line": wording.one_line(entry),
                 "reason": entry["reason"],
                 "visits": wording.visits_line(entry),
+                "more": details.more_rows(entry),
+                "captions": details.captions(entry),
+                "icons": _icons(entry),
                 **svgs,
             }
             for entry, svgs in zip(audit["attacks"], drawn["attacks"], strict=True)

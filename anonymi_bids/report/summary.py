@@ -9,6 +9,9 @@ from anonymi_bids.core.frequency import per_hundred
 
 TONES = {"meets": "good", "does not meet": "bad"}
 
+CONTROL_TONES = {"passed": "", "too few": "open", "failed": "bad"}
+"""Positive control → colour class."""
+
 
 def tone(result: str) -> str:
     """Give the colour class of a result: good, bad or open."""
@@ -23,20 +26,51 @@ UNION_TITLES = {
 }
 
 
-def alarms(audit: Mapping[str, Any]) -> list[str]:
-    """Say in red which controls failed: their attacks give no all-clear."""
+def alarms(audit: Mapping[str, Any]) -> list[list[str]]:
+    """Say which attacks give no all-clear, because of their control on the originals.
+
+    Returns
+    -------
+    list of [tone, sentence]
+        ``bad`` where a control failed, ``open`` where it found all people but they were too few.
+    """
+    said = []
     failed = [
         f"\u201c{entry['title']}\u201d found {control['hits']} of {control['n']} (at least "
         f"{per_hundred(control['limit'])} of 100 must be shown, "
         f"{per_hundred(control['interval'][0])} are)"
-        for entry in audit["attacks"]
-        if not (control := entry["positive_control"])["passed"]
+        for entry, control in _controls(audit, "failed")
     ]
-    if not failed:
-        return []
+    if failed:
+        said.append(
+            [
+                "bad",
+                f"Control failed. On the untouched originals {'; '.join(failed)}. An attack that "
+                "is not shown to work gives no all-clear.",
+            ]
+        )
+    few = [
+        f"\u201c{entry['title']}\u201d found all {control['n']}, which shows at least "
+        f"{per_hundred(control['interval'][0])} of 100; {per_hundred(control['limit'])} must be "
+        f"shown, with {control['people_needed']} people or more"
+        for entry, control in _controls(audit, "too few")
+    ]
+    if few:
+        said.append(
+            [
+                "open",
+                f"Too few people for the control. On the untouched originals {'; '.join(few)}. "
+                "What so few people show gives no all-clear.",
+            ]
+        )
+    return said
+
+
+def _controls(audit: Mapping[str, Any], status: str) -> list[tuple[Any, Any]]:
     return [
-        f"Control failed. On the untouched originals {'; '.join(failed)}. An attack that is not "
-        "shown to work gives no all-clear."
+        (entry, entry["positive_control"])
+        for entry in audit["attacks"]
+        if entry["positive_control"]["status"] == status
     ]
 
 
@@ -92,7 +126,8 @@ def summary_row(entry: Mapping[str, Any]) -> dict[str, str]:
         "chance": per_hundred(entry["chance"]),
         "excess": _signed(excess),
         "control": f"{control['hits']} of {control['n']}",
-        "control_passed": "passed" if control["passed"] else "failed",
+        "control_status": control["status"],
+        "control_tone": CONTROL_TONES[control["status"]],
         "result": entry["result"],
         "tone": tone(entry["result"]),
     }

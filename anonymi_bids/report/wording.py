@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anonymi_bids.core.frequency import per_hundred
-from anonymi_bids.report import checklists, joins
+from anonymi_bids.report import checklists, details, joins, standards
 from anonymi_bids.report.summary import UNION_TITLES, alarms, table_risk
 
 HEADLINES = {
@@ -63,8 +63,8 @@ def one_line(entry: Mapping[str, Any]) -> str:
     text = (
         f"{entry['hits']} of {entry['n']} found (with 95\u00a0% confidence between "
         f"{_bounds(entry)}); by guessing {per_hundred(entry['chance'])} of 100; on the untouched "
-        f"originals {control['hits']} of {control['n']}, between {_bounds(control)} (control "
-        f"{'passed' if control['passed'] else 'not passed'})."
+        f"originals {control['hits']} of {control['n']}, between {_bounds(control)} (control: "
+        f"{control['status']})."
     )
     if entry["threshold"] is not None:
         text += (
@@ -165,6 +165,15 @@ def all_words(audit: Mapping[str, Any]) -> dict[str, Any]:
         "alarms": alarms(audit),
         "three_questions": checklists.three_questions(audit),
         "hipaa": checklists.hipaa(audit),
+        "iso": standards.iso_27559(audit),
+        "dicom": standards.dicom_options(audit),
+        "dicom_note": details.DICOM_NOTE,
+        "rates_caption": details.RATES_CAPTION,
+        "claim": details.claim_rows(audit),
+        "claim_words": details.CLAIM_WORDS,
+        "reference": details.reference_words(audit),
+        "reference_rows": details.reference_rows(audit),
+        "compared_rows": details.compared_rows(audit),
         "costs": checklists.costs(audit),
         "lower_risk": checklists.lower_risk(audit),
         "joins": [str(entry["sentence"]) for entry in audit["metadata"]["joins"]],
@@ -315,7 +324,7 @@ def table_row(entry: Mapping[str, Any]) -> list[str]:
         f"{low} to {high}; upper bound {per_hundred(entry['upper95'])}",
         per_hundred(entry["chance"]),
         f"{control['hits']} of {control['n']}, "
-        f"{'passed' if control['passed'] else 'not passed'}: lower bound {reached}, needed "
+        f"{control['status']}: lower bound {reached}, needed "
         f"{needed}",
         f"names shuffled: {negative['shuffled_mean_hits']:.1f}, "
         f"{p_value(negative['p_value'])}; air only: {wrong['hits']} of {wrong['n']}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -65,6 +65,7 @@ def test_upper_bound(hits: int, n: int, upper: float) -> None:
         assert rates.rule_of_three(n) == near(upper)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.data())
 def test_bounds_agree_with_scipy(n: int, data: st.DataObject) -> None:
     hits = data.draw(st.integers(0, n))
@@ -211,6 +212,13 @@ def test_sample_sizes() -> None:
     assert two == [40, 60, 78, 95, 111, 127]
 
 
+@pytest.mark.parametrize(("limit", "people"), [(0.5, 6), (0.8, 17)])
+def test_people_for_a_control(limit: float, people: int) -> None:
+    assert rates.people_for_control(limit) == people
+    assert rates.clopper_pearson(people, people)[0] >= limit
+    assert rates.clopper_pearson(people - 1, people - 1)[0] < limit
+
+
 def test_mcnemar() -> None:
     found = rates.mcnemar(10, 2)
     assert found.exact == near(0.038574)
@@ -313,3 +321,93 @@ def test_bootstrap_people(rng: np.random.Generator) -> None:
     drawn = resampling.bootstrap_people(half, 400, rng)
     assert drawn.mean() == pytest.approx(0.5, abs=0.05)
     assert drawn.std() > 0.05
+
+
+def test_bootstrap_agrees_with_one_round_at_a_time(rng: np.random.Generator) -> None:
+    matrix = rng.normal(size=(25, 25)) + 1.5 * np.eye(25)
+    drawn = resampling.bootstrap_people(matrix, 300, np.random.default_rng(5))
+    again = np.random.default_rng(5).integers(0, 25, (300, 25))
+    for people, value in zip(again, drawn, strict=True):
+        hits = []
+        for person in people:
+            others = np.setdiff1d(people, [person])
+            hits.append(matrix[person, person] > matrix[person, others].max())
+        assert value == pytest.approx(np.mean(hits), abs=1e-6)
+
+
+def test_tail_is_that_of_the_law(rng: np.random.Generator) -> None:
+    for shape in (-0.3, 0.0, 0.2):
+        law = stats.genpareto(shape, scale=2.0)
+        found = gallery.fit_tail(law.rvs(200_000, random_state=rng))
+        assert found.shape == pytest.approx(shape, abs=0.04)
+        for far in law.isf([0.05, 0.01, 0.001]):
+            assert found.above(far) == pytest.approx(law.sf(far), rel=0.2)
+    assert gallery.fit_tail(np.ones(50)).above([1.5]) == near(0)
+    with pytest.raises(ValueError, match="no tail"):
+        gallery.fit_tail([1.0] * 19)
+
+
+def test_binomial_model_is_the_formula() -> None:
+    assert gallery.binomial_rank1([1e-3], [100, 1000]) == near([0.905698, 0.368063])
+    assert gallery.binomial_rank1([0.0, 1.0], [1, 2]) == near([1, 0.5])
+
+
+def test_a_straight_line_is_continued(rng: np.random.Generator) -> None:
+    sizes = np.array([2, 10, 50])
+    line = 0.9 - 0.1 * np.log(sizes)
+    assert gallery.logarithmic_rank1(sizes, line, [100]) == near([0.9 - 0.1 * np.log(100)])
+    assert gallery.logarithmic_rank1(sizes, line, [1e6]) == near([1e-6])
+
+
+def test_models_beyond_the_people_at_hand(rng: np.random.Generator) -> None:
+    """Impostors that are independent, as the first model takes them, d' = 3: row 14."""
+    n = 150
+    matrix = rng.normal(size=(n, n)) + 3 * np.eye(n)
+    whole, _ = rates.ranks(matrix.T, np.arange(n))
+    (name, binomial, band), (other, line, _) = gallery.beyond(matrix, whole, rng, rounds=60)
+    assert (name, other) == gallery.MODELS
+    sizes = gallery.sizes_beyond(n)
+    assert sizes[0] == n
+    assert sizes[-1] == 10 * n
+    truth = [gallery.gaussian_rank1(3, size) for size in sizes]
+    exact = gallery.rank_k_at_size(whole, n, n)
+    for model in (binomial, line):
+        assert model[0] == pytest.approx(exact, abs=0.05)
+        assert model == pytest.approx(truth, abs=0.17)
+    assert ((band[:, 0] <= binomial) & (binomial <= band[:, 1])).all()
+    assert (np.diff(band, axis=1) < 0.3).all()
+    assert (np.diff(binomial) <= 0).all()
+
+
+@pytest.mark.parametrize("allowed", [0.0, 0.1, 0.25])
+def test_open_set_with_each_person_left_out(allowed: float, rng: np.random.Generator) -> None:
+    """The same as searching each stranger in a release without them."""
+    n = 40
+    matrix = rng.normal(size=(n, n)) + 2 * np.eye(n)
+    found = scores.open_set_left_out(matrix, allowed)
+    without = [np.delete(matrix[:, j], j) for j in range(n)]
+    bar = np.sort([column.max() for column in without])[::-1][int(allowed * n)]
+    at = np.nextafter(bar, np.inf)
+    expected = scores.open_set(matrix.T, np.arange(n), without, at)
+    assert (found.tpir, found.fpir) == near((expected.tpir, expected.fpir))
+    assert found.fpir <= allowed
+
+
+def test_thinned_errors_lie_on_the_curve(rng: np.random.Generator) -> None:
+    genuine, impostor = rng.normal(2, 1, 60), rng.normal(0, 1, 900)
+    points = scores.thinned_errors(genuine, impostor)
+    whole = {tuple(row) for row in np.column_stack(scores.error_curve(genuine, impostor)[1:])}
+    assert {tuple(row) for row in points} <= whole | {(0.0, 1.0)}
+    assert points[0] == near([1, 0])
+    assert points[-1] == near([0, 1])
+    assert (np.diff(points[:, 0]) <= 0).all()
+
+
+def test_likelihood_ratio_of_two_gaussians(rng: np.random.Generator) -> None:
+    genuine, impostor = rng.normal(2, 1, 20_000), rng.normal(0, 1, 20_000)
+    # g(t) / f(t) = exp(2 t − 2)
+    for score in (0.5, 1.0, 2.0):
+        found = scores.likelihood_ratio(score, genuine, impostor, cap=1000)
+        assert found == pytest.approx(np.exp(2 * score - 2), rel=0.15)
+    assert scores.likelihood_ratio(5, genuine, impostor, cap=20) == 20
+    assert scores.likelihood_ratio(-9, genuine, impostor, cap=20) == 1 / 20

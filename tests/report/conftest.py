@@ -11,6 +11,7 @@ import pytest
 from anonymi_bids.audit import judge
 from anonymi_bids.audit.attacks import run_audit
 from anonymi_bids.audit.features import FeatureMeta, save_features
+from anonymi_bids.report.pages import draw_charts
 from anonymi_bids.settings import Settings
 
 PATIENT = "<script>alert('Mustermann')</script>"
@@ -45,6 +46,12 @@ def made_audit(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     )
 
 
+@pytest.fixture(scope="session")
+def charts(made_audit: dict[str, Any]) -> dict[str, Any]:
+    """Charts of the made-up audit, for tests that change words only."""
+    return draw_charts(made_audit)
+
+
 @pytest.fixture
 def audit(made_audit: dict[str, Any]) -> dict[str, Any]:
     return copy.deepcopy(made_audit)
@@ -57,6 +64,6 @@ def passed_audit(audit: dict[str, Any]) -> dict[str, Any]:
 
     face = audit["attacks"][0]
     face.update(judge.rate_entry(rate(0, 60)) | {"chance": 1 / 60, "result": "meets"})
-    face["positive_control"].update(judge.rate_entry(rate(60, 60)) | {"passed": True})
+    face["positive_control"].update(judge.control_entry(rate(60, 60), 0.5))
     audit["verdict"]["result"] = "meets"
     return audit

@@ -1,0 +1,1 @@
+"""The reference cohort: this project's own methods, attacked on digital people."""
