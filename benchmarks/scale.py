@@ -110,7 +110,7 @@ def measure(kind: str, size: int, folder: Path, width: int) -> int:
     result = work[kind](size, folder, width)
     result["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     # Pages of mapped files belong to the system's cache, which takes them back when it must.
-    result["own_gb"] = result["peak_gb"] - mapped_gb()
+    result["own_gb"] = result["peak_gb"] - result.pop("mapped_gb", 0.0)
     write_json(folder / "result.json", {"kind": kind, "size": size} | result)
     return 0
 
@@ -235,6 +235,7 @@ def one_probe(size: int, folder: Path, width: int) -> dict[str, Any]:
         "wall_s": float(np.median(times)),
         "slowest_s": max(times),
         "cpu_s": float(np.median(work)),
+        "mapped_gb": mapped_gb(),
         "found": found,
     }
 

@@ -64,9 +64,9 @@ def run_audit(
     release: Path | None = None,
     originals: Sequence[str] = (),
     annex: Path | None = None,
-    new_labels: Mapping[str, str] | None = None,
     gallery: Path | None = None,
     gallery_unusable: int = 0,
+    new_labels: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Attack a release.
 
@@ -91,12 +91,12 @@ def run_audit(
     annex : Path, optional
         Where to write what was found about each person, and beside it, as ``audit-links.json``,
         which scans look alike. It identifies people: ``private/`` only.
-    new_labels : mapping, optional
-        Label of the input → label of the release, where labels were replaced; for photographs.
     gallery : Path, optional
         Features of a second dataset, to be compared with the release.
     gallery_unusable : int
         Images of it from which no features could be made.
+    new_labels : mapping, optional
+        Label of the input → label of the release, where labels were replaced; for photographs.
 
     Returns
     -------

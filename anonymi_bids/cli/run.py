@@ -83,8 +83,8 @@ def _run(args: argparse.Namespace) -> int:
 
     places = find_places(args.input, args.output, args.work_dir)
     settings = settings_from(args, places.private)
-    check_attackers(settings.audit, places.private)
     check_gallery(settings.audit.gallery, places)
+    check_attackers(settings.audit, places.private)
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(args.omp_nthreads)
     os.environ["OMP_NUM_THREADS"] = str(args.omp_nthreads)
     from anonymi_bids.cli.plan import check_input, make_plan, show_plan

@@ -54,6 +54,7 @@ RAMPS = {
     "residual_mm": (10.0, 5.0),
     "landmark_mm": (20.0, 9.0),
     "flip_mm": (16.0, 7.0),
+    "flip_dice": (0.80, 0.92),
     "brain_dice": (0.70, 0.85),
     "stretch_low": (0.62, 0.72),
     "stretch_high": (1.40, 1.28),
@@ -173,7 +174,11 @@ def _with_mirror(image: Image, atlas: Atlas, model: Any, sight: Sight) -> Sight:
     mirrored = look(image, model, sight.seen.affine, mirrored=True)
     other, _ = fit_affine(mirrored)
     flip_mm = apart_mm(sight.atlas_to_image, other, atlas)
-    return _judged(averaged_maps(sight.seen, mirrored), atlas, flip_mm=flip_mm)
+    brains = [seen.tissue("brain", "csf") for seen in (sight.seen, mirrored)]
+    both = float((brains[0] & brains[1]).sum())
+    flip_dice = 2 * both / max(float(brains[0].sum() + brains[1].sum()), 1.0)
+    whole = averaged_maps(sight.seen, mirrored)
+    return _judged(whole, atlas, flip_mm=flip_mm, flip_dice=flip_dice)
 
 
 def averaged_maps(one: HeadMap, two: HeadMap) -> HeadMap:
@@ -209,14 +214,17 @@ def apart_mm(one: Affine, two: Affine, atlas: Atlas, image: Image | None = None)
     return float(apart.max())
 
 
-def _judged(seen: HeadMap, atlas: Atlas, *, flip_mm: float = 0.0) -> Sight:
+def _judged(
+    seen: HeadMap, atlas: Atlas, *, flip_mm: float = 0.0, flip_dice: float = 1.0
+) -> Sight:
     """Fit the affine and measure how well everything agrees."""
     matrix, figures = fit_affine(seen)
     if not np.isfinite(figures["residual_mm"]):
-        return Sight(seen, matrix, 0.0, figures | {"flip_mm": flip_mm})
+        return Sight(seen, matrix, 0.0, figures | {"flip_mm": flip_mm, "flip_dice": flip_dice})
     stretches, angle = take_apart(matrix)[1:]
     figures |= {
         "flip_mm": round(flip_mm, 2),
+        "flip_dice": round(flip_dice, 4),
         "stretch_low": round(float(stretches[0]), 4),
         "stretch_high": round(float(stretches[-1]), 4),
         "angle_deg": round(float(angle), 2),

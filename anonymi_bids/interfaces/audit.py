@@ -59,9 +59,9 @@ class RunAudit(SimpleInterface):
             release=output / "release",
             originals=[row["original"] for row in _rows(output / "private" / "key.tsv")],
             annex=output / "private" / "audit-people.json",
-            new_labels=new_labels(output / "private"),
             gallery=Path(self.inputs.gallery_dir) if self.inputs.gallery_dir else None,
             gallery_unusable=self.inputs.gallery_unusable,
+            new_labels=new_labels(output / "private"),
         )
         target = Path(runtime.cwd) / "audit.json"
         write_json(target, audit)

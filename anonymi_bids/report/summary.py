@@ -95,10 +95,10 @@ def recipients(audit: Mapping[str, Any]) -> list[dict[str, str]]:
 def threat(entry: Mapping[str, Any]) -> str:
     """Say in a few words who attacks."""
     if "title" in entry:
-        if entry["name"] == "face_photo":
-            return "has a photograph"
         if entry["name"] == "brain_contrast":
             return "has a scan of the brain, other visit and contrast"
+        if entry["name"] == "face_photo":
+            return "has a photograph"
         held = {
             "face_shape": "face",
             "face_recogniser": "face",

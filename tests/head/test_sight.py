@@ -46,6 +46,33 @@ def test_an_answer_that_differs_in_the_mirror_is_not_believed(
     assert found.confidence == 0.0
 
 
+def test_a_brain_that_differs_in_the_mirror_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turn = iter(range(9))
+
+    def every_other(seen: HeadMap) -> HeadMap:
+        if next(turn) % 2 == 0:
+            return seen
+        shares = seen.shares.copy()
+        shares[:, :, :64] = 0
+        shares[5, :, :64] = 1
+        return replace(seen, shares=shares)
+
+    pose = rigid_matrix((0, 5, 0), (0.0, 0.0, 0.0))
+    monkeypatch.setattr(sight, "look", looker(load_atlas(), pose, change=every_other))
+    found = sight._with_mirror(
+        scan_of(load_atlas(), pose),
+        load_atlas(),
+        None,
+        sight._judged(
+            sight.look(scan_of(load_atlas(), pose), None, grid_at((0, 8, 20))), load_atlas()
+        ),
+    )
+    assert found.figures["flip_dice"] < 0.8
+    assert found.confidence == 0
+
+
 def test_coordinates_without_an_affine_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     def crooked(seen: HeadMap) -> HeadMap:
         bent = seen.coordinates.copy()
