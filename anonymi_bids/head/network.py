@@ -31,7 +31,10 @@ GRID_SHAPE = (112, 128, 128)
 SPACING_MM = 2.0
 CENTRE_ATLAS_MM = (0.0, 8.0, 20.0)
 """Middle of the head in atlas mm; the grid is centred there."""
-CT_WINDOW_HU = (-300.0, 900.0)
+CT_HU = (-300.0, -100.0, 0.0, 40.0, 80.0, 150.0, 300.0, 3000.0)
+CT_SHOWN = (0.0, 0.35, 0.7, 0.8, 0.85, 0.6, 0.1, 0.05)
+"""CT is shown to the network with dark bone, as MR shows it: Hounsfield units and what stands for
+them. Shown with bright bone, as one contrast among many, it lost bone against skin and fat."""
 PERCENTILES = (2.0, 99.5)
 BRIGHTEST = 1.5
 HUNDRED_MM = 100.0
@@ -167,7 +170,7 @@ def resampled(image: Image, grid: Affine) -> tuple[Volume, npt.NDArray[np.bool_]
     """Bring an image to the network's grid: averaged where its voxels are finer, linear else."""
     data = np.nan_to_num(np.asarray(image.data, np.float32), posinf=0.0, neginf=0.0)
     if is_ct(data):
-        data = np.clip(data, *CT_WINDOW_HU)
+        data = np.interp(data, CT_HU, CT_SHOWN).astype(np.float32)
     steps = np.maximum(1, np.floor(SPACING_MM / voxel_sizes(image.affine) + 0.25)).astype(int)
     data, affine = averaged(data, image.affine, steps)
     to_voxel = np.linalg.inv(affine) @ grid

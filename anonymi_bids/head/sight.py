@@ -214,9 +214,7 @@ def apart_mm(one: Affine, two: Affine, atlas: Atlas, image: Image | None = None)
     return float(apart.max())
 
 
-def _judged(
-    seen: HeadMap, atlas: Atlas, *, flip_mm: float = 0.0, flip_dice: float = 1.0
-) -> Sight:
+def _judged(seen: HeadMap, atlas: Atlas, *, flip_mm: float = 0.0, flip_dice: float = 1.0) -> Sight:
     """Fit the affine and measure how well everything agrees."""
     matrix, figures = fit_affine(seen)
     if not np.isfinite(figures["residual_mm"]):

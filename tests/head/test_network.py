@@ -151,3 +151,19 @@ def test_an_empty_look_finds_no_place() -> None:
     matrix, figures = network.fit_affine(network.look(some_image(), Blind(grid), grid))
     assert figures["residual_mm"] == float("inf")
     np.testing.assert_array_equal(matrix, np.eye(4))
+
+
+def test_ct_is_shown_with_dark_bone_and_mr_as_it_is() -> None:
+    data = np.full((40, 40, 40), -1000.0, np.float32)
+    data[8:32, 8:32, 8:32] = 40.0
+    data[12:28, 12:28, 12:28] = 1100.0
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    grid = network.grid_at(network.apply_affine(affine, (19.5, 19.5, 19.5)))
+    shown, _ = network.resampled(Image(data, affine), grid)
+    middle = tuple(n // 2 for n in network.GRID_SHAPE)
+    soft = (middle[0], middle[1], middle[2] - 20)
+    assert shown[middle] == pytest.approx(0.1, abs=0.06)
+    assert shown[soft] == pytest.approx(0.8, abs=0.05)
+    assert shown[0, 0, 0] == 0
+    bright, _ = network.resampled(Image(data + 1000, affine), grid)
+    assert bright[middle] > bright[soft]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anonymi_bids.core.grid import resample
 from anonymi_bids.core.register import axis_rotations
 from anonymi_bids.head.atlas import load_atlas
 from anonymi_bids.head.find import SURE_SIGHT, contradiction, fit_of
@@ -39,11 +38,9 @@ def test_it_is_small_and_as_listed() -> None:
 
 def test_brain_and_place_of_a_digital_head(phantom: Phantom, sight: Sight) -> None:
     shape = phantom.image.data.shape
-    brain = resample(
-        sight.seen.share("brain", "csf"), sight.seen.affine, phantom.image.affine, shape
-    )
-    found, true = brain > 0.5, phantom.brain_and_csf
-    assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.85
+    found = sight.seen.tissue_on(phantom.image.affine, shape, "brain", "csf")
+    true = phantom.brain_and_csf
+    assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.9
     assert sight.confidence >= SURE_SIGHT
     assert fit_of(sight).status == "head"
     assert np.linalg.norm(sight.seen.landmarks["nasion"] - phantom.nasion) < 10
@@ -63,7 +60,8 @@ def test_the_same_image_gives_the_same_bytes(phantom: Phantom, sight: Sight) -> 
 @pytest.mark.parametrize("number", [3, 17])
 def test_the_order_of_axes_does_not_matter(phantom: Phantom, sight: Sight, number: int) -> None:
     turned = seen(reordered(phantom.image, axis_rotations()[number]))
-    assert apart_mm(turned.atlas_to_image, sight.atlas_to_image, load_atlas()) < 1.0
+    # Blocks of voxels are averaged from the other end: the grid may lie a voxel (2 mm) apart.
+    assert apart_mm(turned.atlas_to_image, sight.atlas_to_image, load_atlas()) < 2.0
 
 
 def test_noise_a_ball_and_a_cylinder_are_no_heads() -> None:

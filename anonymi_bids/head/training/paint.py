@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from anonymi_bids.head.network import CT_HU, CT_SHOWN
 from anonymi_bids.head.training.draw import Draw, blur, smooth_field
 from anonymi_bids.head.training.subjects import N_CODES, TEACHER_BRAIN
 from anonymi_bids.phantoms.paint import CONTRASTS, signals
@@ -73,15 +75,13 @@ def free_signals(draw: Draw) -> tuple[Tensor, Tensor]:
 
 
 def ct_signals(draw: Draw) -> tuple[Tensor, Tensor]:
-    """CT after the window of `anonymi_bids.head.network.window_ct`: about 0 air to 1 bone."""
+    """CT as `anonymi_bids.head.network.resampled` shows it: dark air, dark bone."""
     known = torch.as_tensor(signals("CT"))
     means = torch.zeros(N_CODES)
     means[: len(known)] = known + draw.uniform(-12.0, 12.0, len(known)).cpu()
     means[4] = draw.number(600.0, 1300.0)
-    means = (means.clamp(-300.0, 900.0) + 300.0) / 1200.0
-    spreads = torch.full((N_CODES,), 0.008)
-    spreads[4] = spreads[10] = 0.12
-    return means, spreads
+    means = torch.as_tensor(np.interp(means.numpy(), CT_HU, CT_SHOWN), dtype=torch.float32)
+    return means, torch.full((N_CODES,), 0.02)
 
 
 def recoloured(signal: Tensor, draw: Draw) -> Tensor:
