@@ -22,9 +22,9 @@ Mask = npt.NDArray[np.bool_]
 
 SHADOW_MM = 40.0
 """Air belongs to a region up to this distance from it."""
-REGION_SHARE, BRAIN_SHARE = 0.3, 0.1
-"""From this share on a voxel counts as region and as brain: doubt goes with the face, and more
-doubt with the brain."""
+FACE_SHARE, EAR_SHARE, BRAIN_SHARE = 0.35, 0.15, 0.07
+"""From this share on a voxel counts as face, as ear and as brain: doubt goes with the face, and
+more doubt with the ears, which no brain is near, and with the brain."""
 GROWN_MM = 2.0
 """Regions are grown by this within the head: the network knows their border to a voxel."""
 
@@ -50,8 +50,9 @@ def build_region(
     DefaceRegion
         ``figures``: ``removed_ml``, ``face_ml``, ``brain_ml``.
     """
-    chosen = seen.regions if ears else seen.regions[:1]
-    region = np.max(chosen, axis=0) > REGION_SHARE
+    region = seen.regions[0] > FACE_SHARE
+    if ears:
+        region |= np.max(seen.regions[1:], axis=0) > EAR_SHARE
     brain = (seen.share("brain", "csf") > BRAIN_SHARE) & seen.in_view
     head = (seen.shares[0] < 0.5) & seen.in_view
     removed = _with_shadow(region, head)

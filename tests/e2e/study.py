@@ -52,27 +52,39 @@ def put(root: Path, name: str, data: np.ndarray, affine: np.ndarray, **sidecar: 
 
 
 def put_head(
-    root: Path, name: str, contrast: str = "T1w", seed: int = 0, **sidecar: object
+    root: Path,
+    name: str,
+    contrast: str = "T1w",
+    seed: int = 0,
+    *,
+    spacing_mm: float = SPACING_MM,
+    **sidecar: object,
 ) -> Path:
-    head = quick_head(SPACING_MM, contrast, seed)
+    head = quick_head(spacing_mm, contrast, seed)
     data = np.clip(head.image.data, 0, 4000).astype(np.int16)
     return put(root, name, data, head.image.affine, **sidecar)
 
 
 def changed_session(
-    tmp_path: Path, method: str
+    tmp_path: Path,
+    method: str,
+    *,
+    suffixes: tuple[str, ...] = ("T1w", "T2w"),
+    spacing_mm: float = SPACING_MM,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """De-identify a T1w and a T2w of one head; nothing but the told region may have changed.
+    """De-identify images of one head; nothing but the told region may have changed.
 
     Yields the head before, the head after and the told region, bool, for each image.
     """
     source = describe(tmp_path / "in")
-    put_head(source, "sub-01/anat/sub-01_T1w", seed=8, EchoTime=0.003)
-    put_head(source, "sub-01/anat/sub-01_T2w", "T2w", seed=9, EchoTime=0.09)
+    for suffix in suffixes:
+        seed, echo_s = {"T1w": (8, 0.003), "T2w": (9, 0.09)}[suffix]
+        name = f"sub-01/anat/sub-01_{suffix}"
+        put_head(source, name, suffix, seed, spacing_mm=spacing_mm, EchoTime=echo_s)
     released = tmp_path / "out/release/sub-01/anat"
     result = run(source, tmp_path / "out", "participant", "--seed", 9, "--method", method)
     assert result.returncode == 0, result.stdout + result.stderr
-    for suffix in ("T1w", "T2w"):
+    for suffix in suffixes:
         before = nib.load(source / f"sub-01/anat/sub-01_{suffix}.nii.gz")
         after = nib.load(released / f"sub-01_{suffix}.nii.gz")
         mask = nib.load(released / f"sub-01_mod-{suffix}_defacemask.nii.gz")
