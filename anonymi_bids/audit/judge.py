@@ -15,6 +15,9 @@ from anonymi_bids.core.frequency import per_hundred
 MEETS, DOES_NOT, CANNOT_TELL = "meets", "does not meet", "inconclusive"
 SETS_ACCESS = "sets the access level"
 
+CERTAIN = 0.999
+"""Above this chance nothing is left to find, and an excess would mean nothing."""
+
 PASSED, TOO_FEW, FAILED = "passed", "too few", "failed"
 """Of a positive control; see `control_status`."""
 
@@ -170,6 +173,11 @@ def _people(n: int) -> str:
     return "1 person" if n == 1 else f"{n} people"
 
 
+def excess_entry(found: Rate, chance: float) -> float | None:
+    """Excess of a rate over guessing; None where guessing finds everybody."""
+    return None if chance > CERTAIN else rounded(excess_risk(found.value, chance))
+
+
 def attack_entry(
     outcome: Outcome,
     *,
@@ -200,7 +208,7 @@ def attack_entry(
         "contrast": outcome.contrast or "any",
         **rate_entry(after),
         "chance": rounded(chance),
-        "excess": rounded(excess_risk(after.value, chance)),
+        "excess": excess_entry(after, chance),
         "positive_control": control_entry(control, control_limit),
         "negative_control": {
             "shuffled_mean_hits": rounded(outcome.shuffled.mean_hits),

@@ -7,18 +7,19 @@ portraits of another visit, or by photographs (`anonymi_bids.audit.photos`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from anonymi_bids.audit import learn, scores
+from anonymi_bids.audit import learn
 from anonymi_bids.audit.features import open_features
 from anonymi_bids.audit.match import Matches
 from anonymi_bids.audit.rates import Rate
 from anonymi_bids.audit.recogniser import EXTRA, unit
-from anonymi_bids.audit.trials import Items, Outcome, people_rate, shuffle_names
+from anonymi_bids.audit.trials import Items, Outcome, outcome_of, people_rate, strongest
 from anonymi_bids.audit.visits import Duel, Item, make_duel
 
 NAME, PHOTO = "face_recogniser", "face_photo"
@@ -183,31 +184,18 @@ def compare_looks(
     counts : dict
         People not acquired.
     """
-    best: tuple[tuple[float, float], str, Matches] | None = None
-    for way, score in WAYS.items():
-        found = _matches(duels[0], score(duels[0], *sides[0]))
-        strength = float(found.hits.sum()), _separation(found)
-        if best is None or strength > best[0]:
-            best = strength, way, found
-    if best is None:
-        raise ValueError("No way to compare looks is known.")
-    _, way, before = best
-    after = _matches(duels[1], WAYS[way](duels[1], *sides[1]))
-    nothing = [[_only_air(look) for look in side] for side in sides[1]]
-    air = _matches(duels[1], mean_scores(duels[1], *nothing))
-    return Outcome(
-        name=name,
-        score=way,
-        contrast="",
-        duel=duels[1],
-        before=before,
-        after=after,
-        rate_before=people_rate(before.hits),
-        rate_after=people_rate(after.hits),
-        rate_back=people_rate(after.hits_back),
-        shuffled=shuffle_names(after, rng),
-        wrong_region=people_rate(air.hits),
-        not_acquired=counts,
+    way, before = strongest(
+        {
+            way: functools.partial(_compared, score, duels[0], sides[0])
+            for way, score in WAYS.items()
+        }
+    )
+    after = _compared(WAYS[way], duels[1], sides[1])
+    nothing = [_only_air(look) for look in sides[1][0]], [_only_air(look) for look in sides[1][1]]
+    air = _compared(mean_scores, duels[1], nothing)
+    found = outcome_of(name, duels[1], (before, after, air), rng, score=way, not_acquired=counts)
+    return replace(
+        found,
         detector={
             when: _fired(duel, side[0])
             for when, duel, side in zip(("before", "after"), duels, sides, strict=True)
@@ -312,12 +300,9 @@ def by_person(duel: Duel, images: npt.NDArray[np.float32]) -> Scores:
     return people.round(6)
 
 
-def _matches(duel: Duel, found: Scores) -> Matches:
+def _compared(
+    score: Callable[..., Scores], duel: Duel, sides: tuple[list[Look], list[Look]]
+) -> Matches:
+    found = score(duel, *sides)
     matches = learn.to_matches(found, np.ones(duel.n, dtype=bool))
     return replace(matches, scores=found.astype(np.float32))
-
-
-def _separation(found: Matches) -> float:
-    if len(found.impostors) == 0:
-        return 0.0
-    return scores.auc(found.own, found.impostors)

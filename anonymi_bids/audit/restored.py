@@ -16,9 +16,8 @@ import numpy.typing as npt
 
 from anonymi_bids.audit import learn, restore
 from anonymi_bids.audit.features import open_features
-from anonymi_bids.audit.match import Matches
 from anonymi_bids.audit.restore import Head, Pixels, Rows
-from anonymi_bids.audit.trials import Items, Outcome, people_rate, shuffle_names
+from anonymi_bids.audit.trials import Items, Outcome, outcome_of
 from anonymi_bids.audit.visits import Duel, Item, make_duel
 
 if TYPE_CHECKING:
@@ -236,32 +235,7 @@ def attack_restored(name: str, cohort: Cohort, rng: np.random.Generator) -> Outc
     before = learn.to_matches(attack(cohort, cohort.before, False), sure)
     after = learn.to_matches(attack(cohort, cohort.after, True), sure)
     air = learn.to_matches(_on_air(name, cohort), sure)
-    return outcome_of(name, cohort, before, after, air, rng)
-
-
-def outcome_of(
-    name: str,
-    cohort: Cohort,
-    before: Matches,
-    after: Matches,
-    air: Matches,
-    rng: np.random.Generator,
-) -> Outcome:
-    """Put what came out of an attack together."""
-    return Outcome(
-        name=name,
-        score=name,
-        contrast="",
-        duel=cohort.duel,
-        before=before,
-        after=after,
-        rate_before=people_rate(before.hits),
-        rate_after=people_rate(after.hits),
-        rate_back=people_rate(after.hits_back),
-        shuffled=shuffle_names(after, rng),
-        wrong_region=people_rate(air.hits),
-        not_acquired={"original": 0, "released": 0},
-    )
+    return outcome_of(name, cohort.duel, (before, after, air), rng, score=name)
 
 
 def _left(cohort: Cohort, released: bool) -> Pixels:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -195,30 +196,86 @@ def attack(
         People who could not be acquired, see `Outcome`.
     """
     only_faces = name in SHAPES
+    way, found_before = strongest(
+        {
+            way: functools.partial(_compare, before, describe, folder, only_faces)
+            for way, describe in ways.items()
+        }
+    )
+    found_after = _compare(after, ways[way], folder, only_faces)
+    air = _compare(after, _air_row, folder, False)
+    return outcome_of(
+        name,
+        after,
+        (found_before, found_after, air),
+        rng,
+        score=way,
+        contrast=contrast,
+        not_acquired=counts,
+    )
+
+
+def strongest(ways: Mapping[str, Callable[[], Matches]]) -> tuple[str, Matches]:
+    """Try ways of comparing on the originals; take what finds most people, then separates best.
+
+    Raises
+    ------
+    ValueError
+        If there is no way.
+    """
     best: tuple[tuple[float, float], str, Matches] | None = None
-    for way, describe in ways.items():
-        found = _compare(before, describe, folder, only_faces)
-        strength = (float(found.hits.sum()), _separation(found))
+    for way, compared in ways.items():
+        found = compared()
+        strength = float(found.hits.sum()), _separation(found)
         if best is None or strength > best[0]:
             best = strength, way, found
     if best is None:
         raise ValueError("An attack needs at least one way of comparing.")
-    _, way, found_before = best
-    found_after = _compare(after, ways[way], folder, only_faces)
-    air = _compare(after, _air_row, folder, False)
+    return best[1], best[2]
+
+
+def outcome_of(
+    name: str,
+    duel: Duel,
+    found: tuple[Matches, Matches, Matches],
+    rng: np.random.Generator,
+    *,
+    score: str,
+    contrast: str = "",
+    not_acquired: dict[str, int] | None = None,
+) -> Outcome:
+    """Put what came out of an attack together.
+
+    Parameters
+    ----------
+    name : str
+    duel : Duel
+        Of the release.
+    found : three Matches
+        Before, after, and after on nothing but air.
+    rng : numpy Generator
+        Shuffles names.
+    score : str
+        The way of comparing that was used.
+    contrast : str
+        Empty if any was compared with any.
+    not_acquired : dict of str to int, optional
+        By default everybody could be.
+    """
+    before, after, air = found
     return Outcome(
         name=name,
-        score=way,
+        score=score,
         contrast=contrast,
-        duel=after,
-        before=found_before,
-        after=found_after,
-        rate_before=people_rate(found_before.hits),
-        rate_after=people_rate(found_after.hits),
-        rate_back=people_rate(found_after.hits_back),
-        shuffled=shuffle_names(found_after, rng),
+        duel=duel,
+        before=before,
+        after=after,
+        rate_before=people_rate(before.hits),
+        rate_after=people_rate(after.hits),
+        rate_back=people_rate(after.hits_back),
+        shuffled=shuffle_names(after, rng),
         wrong_region=people_rate(air.hits),
-        not_acquired=counts,
+        not_acquired=not_acquired or {"original": 0, "released": 0},
     )
 
 

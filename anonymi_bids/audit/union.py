@@ -13,14 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymi_bids.audit import judge
-from anonymi_bids.audit.rates import Rate, excess_risk, hit_probability, rate
+from anonymi_bids.audit.rates import Rate, hit_probability, rate
 from anonymi_bids.audit.resampling import permutation_p
 from anonymi_bids.audit.trials import Outcome
 
 ROUNDS = 1999
-CERTAIN = 0.999
-"""Above this chance nothing is left to find, and an excess would mean nothing."""
-
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
@@ -91,7 +88,7 @@ def _row(
         "attacks": [outcome.name for outcome in outcomes],
         **judge.rate_entry(found),
         "chance": judge.rounded(chance),
-        "excess": None if chance > CERTAIN else judge.rounded(excess_risk(found.value, chance)),
+        "excess": judge.excess_entry(found, chance),
         "p_value": judge.rounded(permutation_p(float(after.sum()), drawn)),
         "searched": judge.rounded(float(np.mean(np.bincount(group)[group])), 2),
         "positive_control": judge.control_entry(control, control_limit),

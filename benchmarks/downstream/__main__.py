@@ -58,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     results = [read_json(task.result) for task in tasks if task.result.exists()]
     found = figures(results, args.methods)
     command = f"python -m benchmarks.downstream --n {args.n} --seed {args.seed}"
+    command += f" --methods {' '.join(args.methods)}"
     text = page(found, command)
     print(text)
     write_json(args.docs / "downstream.json", {"command": command, **found, "people": results})

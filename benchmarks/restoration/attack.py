@@ -15,7 +15,7 @@ from anonymi_bids.audit import learn, restore, restored
 from anonymi_bids.audit.features import FeatureMeta, save_features
 from anonymi_bids.audit.rates import mcnemar
 from anonymi_bids.audit.restore import Head
-from anonymi_bids.audit.trials import Outcome, attack_shape, gather
+from anonymi_bids.audit.trials import Outcome, attack_shape, gather, outcome_of
 from benchmarks.common import counted
 
 Person = Mapping[str, npt.NDArray[Any]]
@@ -158,7 +158,7 @@ def _extra(name: str, attack: Callable[..., Any], cohort: Any, rng: Any) -> Outc
     after = learn.to_matches(attack(cohort, cohort.after, True), sure)
     learner = learn.canonical if "informed" in name else learn.ridge
     air = learn.to_matches(restored.learn_from(cohort, cohort.air_after, learner), sure)
-    return restored.outcome_of(name, cohort, before, after, air, rng)
+    return outcome_of(name, cohort.duel, (before, after, air), rng, score=name)
 
 
 def _entry(found: Outcome) -> Entry:

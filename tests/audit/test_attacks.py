@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anonymi_bids.audit import judge, match, trials
+from anonymi_bids.audit import judge, learn, match, trials
 from anonymi_bids.audit.attacks import run_audit
 from anonymi_bids.audit.features import FeatureMeta, save_features
 from anonymi_bids.audit.rates import rate
@@ -125,6 +126,25 @@ def test_few_people(tmp_path: Path, n: int) -> None:
     assert content["verdict"]["result"] == "inconclusive"
     assert attack(content, "face_shape")["n"] == n
     json.dumps(content, allow_nan=False)
+
+
+def test_one_person_is_found_by_guessing_and_nothing_is_in_excess(tmp_path: Path) -> None:
+    for entry in audit(make_study(tmp_path, 1, left=1.0))["attacks"]:
+        assert (entry["n"], entry["hits"], entry["chance"]) == (1, 1, 1)
+        assert entry["excess"] is None
+
+
+def test_the_strongest_way_finds_most_then_separates_best() -> None:
+    close = np.array([[0.9, 0.8, 0.8], [0.1, 0.3, 0.1], [0.1, 0.1, 0.3]])
+    tables = {"wrong": 1 - np.eye(3), "close": close, "clear": np.eye(3)}
+    sure = np.ones(3, dtype=bool)
+    way, found = trials.strongest(
+        {name: functools.partial(learn.to_matches, table, sure) for name, table in tables.items()}
+    )
+    assert found.hits.sum() == 3
+    assert way == "clear"
+    with pytest.raises(ValueError, match="at least one way"):
+        trials.strongest({})
 
 
 def test_nobody(tmp_path: Path) -> None:
