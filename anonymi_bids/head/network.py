@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from anonymi_bids.core.grid import Affine, apply_affine, resample, voxel_sizes
+from anonymi_bids.core.grid import Affine, apply_affine, voxel_sizes
 from anonymi_bids.core.mask import is_ct
 from anonymi_bids.core.register import inverse
 from anonymi_bids.io.packaged import packaged_path
@@ -93,13 +93,6 @@ class HeadMap:
         """Voxels of one of several classes, in view."""
         return np.asarray((self.share(*names) > TISSUE_SHARE) & self.in_view, bool)
 
-    def tissue_on(
-        self, affine: Affine, shape: tuple[int, int, int], *names: str
-    ) -> npt.NDArray[np.bool_]:
-        """Voxels of one of several classes on another grid, whose edges are interpolated."""
-        share = resample(self.share(*names), self.affine, affine, shape)
-        return np.asarray(share > TISSUE_SHARE, bool)
-
 
 @functools.cache
 def load_model(path: Path | None = None) -> Any:
@@ -168,9 +161,7 @@ def grid_at(centre_mm: npt.ArrayLike, turn: npt.NDArray[np.float64] | None = Non
 
 def resampled(image: Image, grid: Affine) -> tuple[Volume, npt.NDArray[np.bool_]]:
     """Bring an image to the network's grid: averaged where its voxels are finer, linear else."""
-    data = np.nan_to_num(np.asarray(image.data, np.float32), posinf=0.0, neginf=0.0)
-    if is_ct(data):
-        data = np.interp(data, CT_HU, CT_SHOWN).astype(np.float32)
+    data = shown_volume(image)
     steps = np.maximum(1, np.floor(SPACING_MM / voxel_sizes(image.affine) + 0.25)).astype(int)
     data, affine = averaged(data, image.affine, steps)
     to_voxel = np.linalg.inv(affine) @ grid
@@ -182,6 +173,14 @@ def resampled(image: Image, grid: Affine) -> tuple[Volume, npt.NDArray[np.bool_]
         place = _linear(to_voxel[axis])
         in_view &= (place > -0.5) & (place < n - 0.5)
     return scan, in_view
+
+
+def shown_volume(image: Image) -> Volume:
+    """Finite values of an image; CT with dark bone, as the network is shown it."""
+    data = np.nan_to_num(np.asarray(image.data, np.float32), posinf=0.0, neginf=0.0)
+    if is_ct(data):
+        data = np.interp(data, CT_HU, CT_SHOWN).astype(np.float32)
+    return data
 
 
 def _linear(row: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -208,9 +207,15 @@ def normalise(scan: Volume, in_view: npt.NDArray[np.bool_]) -> Volume:
     inside = scan[in_view]
     if not inside.size:
         return np.zeros_like(scan)
-    low, high = np.percentile(inside[:: max(1, inside.size // 100_000)], PERCENTILES)
+    low, high = window(inside)
     scaled = np.clip((scan - low) / max(high - low, 1e-6), 0.0, BRIGHTEST)
     return np.where(in_view, scaled, 0.0).astype(np.float32)
+
+
+def window(values: Volume) -> tuple[float, float]:
+    """2nd and 99.5th percentile."""
+    low, high = np.percentile(values.ravel()[:: max(1, values.size // 100_000)], PERCENTILES)
+    return float(low), float(high)
 
 
 def fit_affine(

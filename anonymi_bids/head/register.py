@@ -23,6 +23,10 @@ from anonymi_bids.errors import RegistrationFailed
 from anonymi_bids.model import Image
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+SAMPLED = {"rigid": 1.0, "affine": 0.25}
+"""Share of the coarse voxels that are compared, at regular places. An affine map of atlas to head
+is no better for all of them and takes twice the time; the runs of a session must fit to less than
+a voxel."""
 _SHARE_TOO_LITTLE = (
     "Two images could not be registered because they share too little; check that both show the "
     "same head."
@@ -149,7 +153,7 @@ def _run(
                 mask_all_stages=True,
                 aff_metric="mattes",
                 aff_sampling=32,
-                aff_random_sampling_rate=1.0,
+                aff_random_sampling_rate=SAMPLED[kind],
                 aff_iterations=iterations,
                 aff_shrink_factors=tuple(2 ** (levels - 1 - i) for i in range(levels)),
                 aff_smoothing_sigmas=tuple(float(levels - 1 - i) for i in range(levels)),

@@ -21,6 +21,7 @@ from anonymi_bids.errors import NotAHead
 from anonymi_bids.head.atlas import load_atlas
 from anonymi_bids.head.find import SURE_SIGHT, fit_of
 from anonymi_bids.head.network import load_model
+from anonymi_bids.head.refine import Tissues, tissues_of
 from anonymi_bids.head.sight import Sight, see_head
 from anonymi_bids.io.images import read_image
 from anonymi_bids.model import Image
@@ -29,7 +30,12 @@ from benchmarks.head.command import measured, parser_of, published
 from benchmarks.head.evaluate import MARGIN_MM, dice
 from benchmarks.real.brains import brain_mask
 
-COLOURS = {"brain": (0, 200, 255), "face": (255, 80, 0), "ears": (255, 220, 0)}
+COLOURS = {
+    "brain": (0, 200, 255),
+    "bone": (120, 255, 120),
+    "face": (255, 80, 0),
+    "ears": (255, 220, 0),
+}
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,12 @@ def run(task: Task) -> str:
         figures |= {"status": fit.status, "confidence": sight.confidence}
         figures["figures"] = sight.figures
         shape = (image.data.shape[0], image.data.shape[1], image.data.shape[2])
-        brain = sight.seen.tissue_on(image.affine, shape, "brain", "csf")
+        tissues = tissues_of(image, sight.seen)
+        brain = tissues.mask_on(image.affine, shape, "brain", "csf")
         if sight.confidence > 0 and fit.status in ("head", "partial", "defaced"):
             figures["deepbet"] = against_deepbet(task, image, brain)
         if task.look is not None:
-            overlay(sight, image, task.look / f"{name}.png")
+            overlay(sight, tissues, image, task.look / f"{name}.png")
     write_json(task.result, figures)
     return f"{name}: {figures['status']}, sure {figures['confidence']:.2f}"
 
@@ -104,7 +111,7 @@ def against_deepbet(task: Task, image: Image, brain: np.ndarray) -> dict[str, fl
     }
 
 
-def overlay(sight: Sight, image: Image, target: Path) -> None:
+def overlay(sight: Sight, tissues: Tissues, image: Image, target: Path) -> None:
     """Write three slices through the middle of the head with brain, face and ears outlined."""
     from PIL import Image as Picture
     from scipy import ndimage
@@ -127,7 +134,8 @@ def overlay(sight: Sight, image: Image, target: Path) -> None:
             name: resample(share, sight.seen.affine, grid, shape_mm) > 0.5
             for name, share in regions.items()
         }
-        masks["brain"] = sight.seen.tissue_on(grid, shape_mm, "brain", "csf")
+        masks["brain"] = tissues.mask_on(grid, shape_mm, "brain", "csf")
+        masks["bone"] = tissues.mask_on(grid, shape_mm, "bone")
         for name, mask in ((name, mask.squeeze()) for name, mask in masks.items()):
             pane[mask & ~ndimage.binary_erosion(mask)] = COLOURS[name]
         panes.append(np.flipud(pane.transpose(1, 0, 2)))

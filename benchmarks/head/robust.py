@@ -20,6 +20,7 @@ from anonymi_bids.errors import NotAHead
 from anonymi_bids.head.atlas import load_atlas
 from anonymi_bids.head.find import SURE_SIGHT, fit_of
 from anonymi_bids.head.network import CLASSES, GRID_SHAPE, LANDMARKS, SPACING_MM, load_model
+from anonymi_bids.head.refine import tissues_of
 from anonymi_bids.head.sight import SURE, see_head
 from anonymi_bids.model import Image
 from benchmarks.common import markdown_table, one_thread, write_json
@@ -105,7 +106,7 @@ def one(task: Task, number: int) -> dict[str, Any]:
             "status": "no_head",
             "true_ml": 0.0,
         }
-    brain = sight.seen.tissue_on(affine, GRID_SHAPE, "brain", "csf")
+    brain = tissues_of(image, sight.seen).mask_on(affine, GRID_SHAPE, "brain", "csf")
     apart = [
         float(np.linalg.norm(sight.seen.landmarks[name] - apply_affine(affine, point)))
         for name, point, present in zip(LANDMARKS, points, sample.present.tolist(), strict=True)

@@ -28,6 +28,7 @@ from benchmarks.common import (
 )
 
 METHODS = ("mask", "ml", "newface", "blur")
+CONTRASTS = ("T1w", "T2w", "FLAIR")
 ROOMS = ("core", "io", "phantoms", "head", "deface")
 
 
@@ -44,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     pose = "_true-pose" if args.true_pose else ""
     folder = OUT / "quality" / f"{digest}_seed-{args.seed}_{args.spacing}mm{pose}"
     cases = all_cases(args.n, args.n_heads if args.heads.is_dir() else 0, args.seed, args.spacing)
+    cases = [case for case in cases if case.contrast in args.contrasts]
     if not args.heads.is_dir():
         print("The label heads are not here; only digital people are measured.")
     tasks = [
@@ -84,6 +86,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=40, help="digital people")
     parser.add_argument(
         "--methods", nargs="+", choices=METHODS, default=METHODS, help="what is measured"
+    )
+    parser.add_argument(
+        "--contrasts", nargs="+", choices=CONTRASTS, default=CONTRASTS, help="what is scanned"
     )
     parser.add_argument("--n-heads", type=int, default=9, help="label heads")
     parser.add_argument("--seed", type=int, default=1)

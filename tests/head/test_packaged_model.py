@@ -10,6 +10,7 @@ from anonymi_bids.head.atlas import load_atlas
 from anonymi_bids.head.find import SURE_SIGHT, contradiction, fit_of
 from anonymi_bids.head.locate import find_head
 from anonymi_bids.head.network import MODEL_FILE, load_model
+from anonymi_bids.head.refine import tissues_of
 from anonymi_bids.head.sight import Sight, apart_mm, see_head
 from anonymi_bids.io.packaged import packaged_path
 from anonymi_bids.model import Image
@@ -38,7 +39,8 @@ def test_it_is_small_and_as_listed() -> None:
 
 def test_brain_and_place_of_a_digital_head(phantom: Phantom, sight: Sight) -> None:
     shape = phantom.image.data.shape
-    found = sight.seen.tissue_on(phantom.image.affine, shape, "brain", "csf")
+    tissues = tissues_of(phantom.image, sight.seen)
+    found = tissues.mask_on(phantom.image.affine, shape, "brain", "csf")
     true = phantom.brain_and_csf
     assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.9
     assert sight.confidence >= SURE_SIGHT
