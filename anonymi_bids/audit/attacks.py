@@ -15,6 +15,7 @@ from anonymi_bids.audit.metadata import metadata_entry, traits_of
 from anonymi_bids.audit.open_ends import cannot_conclude, people_for_first_hits, people_needed
 from anonymi_bids.audit.recipients import recipient_rows, traces_sentence
 from anonymi_bids.audit.reference import reference_entry
+from anonymi_bids.audit.subgroups import subgroups_entry
 from anonymi_bids.audit.traces import look_for_traces
 from anonymi_bids.audit.trials import (
     Items,
@@ -134,6 +135,7 @@ def run_audit(
         "participants": _participants(released, outcomes, items),
         "attacks": attacks,
         "union": unions,
+        "subgroups": subgroups_entry(outcomes, participants),
         "linkage": linkage | links,
         "metadata": metadata_entry(participants, release, population),
         "traces": traces,

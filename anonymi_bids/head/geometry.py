@@ -1,12 +1,9 @@
-"""Geometry that EEG and MEG source models ask for: surfaces of skin and skull, fiducials.
+"""Geometry that EEG and MEG source models ask for: the skin as a surface, and fiducials.
 
-The skin is the scan's own. The skull is *not*: it is the atlas', brought by the 12 numbers that
-place the atlas in the scan; it shows where a skull of this size and pose lies on average.
+The skull is in `anonymi_bids.head.skull`.
 """
 
 from __future__ import annotations
-
-import functools
 
 import numpy as np
 import numpy.typing as npt
@@ -14,25 +11,14 @@ from scipy import ndimage
 
 from anonymi_bids.core.grid import Affine, apply_affine, grid_around, resample, voxel_sizes
 from anonymi_bids.core.isosurface import closed_surface
-from anonymi_bids.core.mask import (
-    dilate_mm,
-    erode_mm,
-    fill_holes,
-    head_mask,
-    largest_component,
-)
+from anonymi_bids.core.mask import dilate_mm, erode_mm, head_mask, largest_component
 from anonymi_bids.errors import ImageError
-from anonymi_bids.head.atlas import Atlas, load_atlas
+from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.model import Image, Surface
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-INSIDE = (1, 2, 3, 9)
-BONE = 4
-BONE_REACH_MM = 14.0
-"""Bone farther from brain and CSF than this belongs to the face."""
-CLOSE_MM, OPEN_MM = 8.0, 6.0
 FEWEST_VOXELS = 500
 
 FIDUCIALS = {"NAS": "nasion", "LPA": "lpa", "RPA": "rpa"}
@@ -71,42 +57,6 @@ def skin_surface(image: Image) -> Surface:
     if int(head.sum()) < FEWEST_VOXELS:
         raise ImageError("No head stands out of the air, so it has no surface.")
     return Surface(*closed_surface(head, image.affine))
-
-
-def skull_surface(atlas_to_image: Affine) -> Surface:
-    """Outer skull of the atlas, brought to a scan: closed, smooth, genus 0, scanner mm."""
-    skull = _atlas_skull()
-    triangles = skull.triangles
-    if np.linalg.det(atlas_to_image[:3, :3]) < 0:
-        triangles = triangles[:, ::-1].copy()
-    return Surface(apply_affine(atlas_to_image, skull.vertices), triangles)
-
-
-@functools.cache
-def _atlas_skull() -> Surface:
-    labels = load_atlas().labels
-    return Surface(*closed_surface(outer_skull(labels.data, labels.affine), labels.affine))
-
-
-def outer_skull(labels: npt.NDArray[np.integer], affine: Affine) -> Mask:
-    """All that lies within the outer table of the braincase, from labels.
-
-    Parameters
-    ----------
-    labels : (I, J, K) int ndarray
-        As in the atlas: 1, 2, 3, 9 brain and CSF, 4 bone.
-    affine : (4, 4) ndarray
-
-    Returns
-    -------
-    (I, J, K) bool ndarray
-        One piece, without the bones of the face and the jaw.
-    """
-    inside = largest_component(np.isin(labels, INSIDE))
-    case = inside | ((labels == BONE) & dilate_mm(inside, affine, BONE_REACH_MM))
-    case = fill_holes(erode_mm(dilate_mm(case, affine, CLOSE_MM), affine, CLOSE_MM) | case)
-    opened = dilate_mm(erode_mm(case, affine, OPEN_MM), affine, OPEN_MM)
-    return largest_component((opened & case) | inside)
 
 
 def find_fiducials(image: Image, atlas: Atlas, atlas_to_image: Affine) -> dict[str, Floats]:

@@ -208,6 +208,41 @@ def compared_rows(audit: Entry) -> list[list[str]]:
     ]
 
 
+def subgroup_rows(audit: Entry) -> list[list[str]]:
+    """Put the rates by group in words: attack, group, rate, p-value."""
+    titles = {entry["name"]: str(entry["title"]) for entry in audit["attacks"]}
+    return [
+        [
+            titles[row["attack"]],
+            f"{row['trait']}: {row['group']}",
+            _rate(row),
+            p_text(row["p_value"]),
+        ]
+        for row in audit["subgroups"]["rows"]
+    ]
+
+
+def subgroup_words(audit: Entry) -> str:
+    """Say what the rates by group show, or why there are none."""
+    entry = audit["subgroups"]
+    small = (
+        f" Groups of fewer than {entry['fewest']} people are not shown "
+        f"({entry['too_small']} over all attacks)."
+        if entry["too_small"]
+        else ""
+    )
+    if not entry["rows"]:
+        return (
+            "Whether some groups are found more often than others cannot be told: the table of "
+            f"participants names no two groups by sex, age or site that are large enough.{small}"
+        )
+    return (
+        "Everybody is searched among all; only who is counted changes. p: Fisher's exact test of "
+        "the group against everybody else. With many rows some p are small by chance, so a low "
+        f"one is a reason to look, not a finding.{small}"
+    )
+
+
 def reference_words(audit: Entry) -> str:
     """Say what the cohort is and is not."""
     reference = audit["reference"]

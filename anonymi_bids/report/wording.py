@@ -174,6 +174,8 @@ def all_words(audit: Mapping[str, Any]) -> dict[str, Any]:
         "reference": details.reference_words(audit),
         "reference_rows": details.reference_rows(audit),
         "compared_rows": details.compared_rows(audit),
+        "subgroup_rows": details.subgroup_rows(audit),
+        "subgroup_words": details.subgroup_words(audit),
         "costs": checklists.costs(audit),
         "lower_risk": checklists.lower_risk(audit),
         "joins": [str(entry["sentence"]) for entry in audit["metadata"]["joins"]],

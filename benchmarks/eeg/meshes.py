@@ -15,7 +15,7 @@ from scipy import ndimage, spatial
 
 from anonymi_bids.core.grid import Affine, apply_affine, grid_around, resample, voxel_sizes
 from anonymi_bids.core.mask import dilate_mm, erode_mm, largest_component
-from anonymi_bids.head.geometry import INSIDE, outer_skull
+from anonymi_bids.head.skull import INSIDE, outer_skull
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

@@ -18,8 +18,9 @@ from anonymi_bids.deface.mask import build_region
 from anonymi_bids.deface.refill import refilled
 from anonymi_bids.deface.surface import plan_surface
 from anonymi_bids.head.atlas import load_atlas
-from anonymi_bids.head.geometry import FIDUCIALS, find_fiducials, skull_surface
+from anonymi_bids.head.geometry import FIDUCIALS, find_fiducials
 from anonymi_bids.head.locate import find_head
+from anonymi_bids.head.skull import skull_surface
 from anonymi_bids.model import Image
 from anonymi_bids.phantoms.records import Phantom
 from anonymi_bids.settings import DefaceSettings

@@ -30,6 +30,8 @@ from benchmarks.head.evaluate import dice
 MIN_DICE, MAX_LANDMARK_MM, MIN_BRAIN_ML = 0.9, 10.0, 100.0
 BITS = (1 << CLASSES.index("brain")) | (1 << CLASSES.index("csf"))
 CHUNK = 10
+TUNED_ON = 100
+"""The limits of `anonymi_bids.head.sight.RAMPS` were set on this many draws, the first ones."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,9 @@ def counts(results: list[dict[str, Any]]) -> dict[str, Any]:
         "wrong": len(wrong),
         "flagged": sum(r["confidence"] < SURE_SIGHT for r in heads),
         "wrong_not_flagged": len(missed),
+        "new": sum(r["number"] >= TUNED_ON for r in heads),
+        "new_wrong": sum(r["number"] >= TUNED_ON for r in wrong),
+        "new_wrong_not_flagged": sum(r["number"] >= TUNED_ON for r in missed),
         "without_brain": len(none),
         "without_brain_not_flagged": sum(r["confidence"] >= SURE_SIGHT for r in none),
         "missed": [
@@ -170,7 +175,8 @@ def page(found: dict[str, Any]) -> str:
             "`head_robust.json`. Wrong: Dice of brain and CSF below "
             f"{MIN_DICE}, or a sure landmark more than {MAX_LANDMARK_MM:.0f} mm off. Flagged: "
             f"confidence below {SURE_SIGHT}, where registration takes over. Without brain: less "
-            f"than {MIN_BRAIN_ML:.0f} ml of it in view.\n",
+            f"than {MIN_BRAIN_ML:.0f} ml of it in view. New: draws from {TUNED_ON} on, with a "
+            f"brain; on those before the limits of what is flagged were set.\n",
             markdown_table(("draws", "number"), rows),
         )
     )

