@@ -86,7 +86,16 @@ def audited(study: Path, output: Path, level: str, args: argparse.Namespace) -> 
         "audit_min": round((steps.get(FEATURES, 0.0) / args.nprocs + group) / 60, 2),
         "images": audit["participants"]["images"],
         "people": audit["participants"]["attacked"],
-        "attacks": [entry["name"] for entry in audit["attacks"]],
+        "attacks": [
+            {
+                "name": entry["title"],
+                "n": entry["n"],
+                "before": entry["positive_control"]["hits"],
+                "after": entry["hits"],
+                "interval": entry["interval"],
+            }
+            for entry in audit["attacks"]
+        ],
         "verdict": audit["verdict"]["result"],
     }
 
@@ -118,6 +127,12 @@ def page(figures: dict[str, Any]) -> str:
         "released",
         "attacks",
     )
+    tried = [
+        (level, one["name"], one["n"], one["before"], f"{one['after']} {one['interval']}")
+        for level, entry in figures["levels"].items()
+        for one in entry["attacks"]
+    ]
+    found = ("level", "attack", "people", "found before", "found after [95 %]")
     return "\n".join(
         (
             "# How long the audit takes\n",
@@ -127,6 +142,9 @@ def page(figures: dict[str, Any]) -> str:
             f"T1w, method `mask`. Audit: time of features divided by {figures['nprocs']} "
             "processes, and the level `group`; the whole run also makes the release.\n",
             markdown_table(header, rows),
+            "What they found; guessing finds one. Second visits are simulated where there is one "
+            "visit.\n",
+            markdown_table(found, tried),
         )
     )
 
