@@ -42,6 +42,9 @@ MOST_BEYOND = 0.25
 
 MIN_COVER = 0.6
 MAX_SKIN_TOUCH = 0.05
+MAX_CUT = 0.2
+"""Of 12 real heads a child's came to 0.085, balls of gel of 80 to 100 mm to 0.36 to 0.91."""
+CUT_MM = 2.5
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,9 @@ class OwnBrain:
         Share of it that lies more than `BEYOND_MM` outside the atlas' brain.
     at_skin : float
         Share of it that lies directly below the skin (a brain never does; a ball of gel does).
+    cut : float
+        Share of its border that no edge in the image made, only the end of where it was looked
+        for: a skull stops a brain before, nothing stops a ball of gel.
     """
 
     mask: Mask
@@ -66,6 +72,7 @@ class OwnBrain:
     cover: float
     leak: float
     at_skin: float
+    cut: float
 
 
 def find_brain(
@@ -97,10 +104,13 @@ def find_brain(
     sizes = voxel_edges(affine_thin)
     best = _grown(thin, body_thin, depth, sizes)
     if best is None:
-        return OwnBrain(np.zeros(data.shape, bool), False, 0.0, 0.0, 0.0)
+        return OwnBrain(np.zeros(data.shape, bool), False, 0.0, 0.0, 0.0, 0.0)
     cover, leak, at_skin = _figures(best, depth, body_thin, sizes)
-    plausible = cover >= MIN_COVER and leak <= MOST_BEYOND and at_skin <= MAX_SKIN_TOUCH
-    return OwnBrain(_back(best, data.shape), plausible, cover, leak, at_skin)
+    cut = _cut(best, depth)
+    plausible = (
+        cover >= MIN_COVER and leak <= MOST_BEYOND and at_skin <= MAX_SKIN_TOUCH and cut <= MAX_CUT
+    )
+    return OwnBrain(_back(best, data.shape), plausible, cover, leak, at_skin, cut)
 
 
 def _thinned(data: Field, body: Mask, affine: Affine) -> tuple[Field, Mask, Affine]:
@@ -195,6 +205,12 @@ def _figures(
     below = distance_mm(body[box], sizes) <= 3.0
     at_skin = _count(mask[box] & below) / n_mask
     return float(cover), float(leak), float(at_skin)
+
+
+def _cut(mask: Mask, depth: Field) -> float:
+    """Share of a mask's border that lies where the search ends."""
+    border = mask & ~ndimage.binary_erosion(mask)
+    return _count(border & (depth < CUT_MM - REACH_MM)) / max(1, _count(border))
 
 
 def _count(mask: Mask) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anonymi_bids.gates.brain import MAX_CUT
 from anonymi_bids.gates.context import GateContext, finding
 from anonymi_bids.model import Finding
 
@@ -31,9 +32,10 @@ def check(ctx: GateContext) -> Finding:
     if not brain.plausible:
         return finding(
             GATE,
-            "failed" if brain.at_skin > 0.2 else "could_not_tell",
+            "failed" if brain.at_skin > 0.2 or brain.cut > MAX_CUT else "could_not_tell",
             f"By its grey values the image shows no brain where the head was found (cover "
-            f"{brain.cover:.2f}, beyond it {brain.leak:.2f}, at the skin {brain.at_skin:.2f}); "
+            f"{brain.cover:.2f}, beyond it {brain.leak:.2f}, at the skin {brain.at_skin:.2f}, not "
+            f"stopped by any skull {brain.cut:.2f}); "
             "look at the image: it may be a phantom or a contrast not known here.",
             figure=figure,
             limit=limit,

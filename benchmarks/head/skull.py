@@ -8,7 +8,6 @@ place where registration puts it.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,24 +23,9 @@ from anonymi_bids.head.training.subjects import Subject, load_subject
 from anonymi_bids.model import Image, Surface
 from benchmarks.common import markdown_table, one_thread, write_json
 from benchmarks.head.command import measured, parser_of, published, unscanned
-from benchmarks.head.evaluate import painted
+from benchmarks.head.evaluate import Task, painted
 
 KINDS = ("T1w", "T2w", "CT")
-
-
-@dataclass(frozen=True)
-class Task:
-    """One head painted one way."""
-
-    path: Path
-    kind: str
-    model: Path | None
-    out: Path
-
-    @property
-    def result(self) -> Path:
-        """Where the figures are kept."""
-        return self.out / f"{self.path.stem}_{self.kind}.json"
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -256,8 +256,10 @@ def test_head_found_with_little_confidence(made: Made) -> None:
     assert head_found.check(made.context(fit=fit)).status == "failed"
 
 
-@pytest.mark.parametrize("texture", [0.0, 20.0])
-def test_ball_of_gel_passed_off_as_a_head(made: Made, tmp_path: Path, texture: float) -> None:
+@pytest.mark.parametrize(("texture", "radius"), [(0.0, 80), (0.0, 85), (20.0, 85), (0.0, 100)])
+def test_ball_of_gel_passed_off_as_a_head(
+    made: Made, tmp_path: Path, texture: float, radius: float
+) -> None:
     inside = made.phantom.labels.data > 0
     centre = np.argwhere(made.phantom.brain).mean(axis=0)
     sizes = made.phantom.image.voxel_sizes
@@ -266,7 +268,7 @@ def test_ball_of_gel_passed_off_as_a_head(made: Made, tmp_path: Path, texture: f
     )
     rng = np.random.default_rng(0)
     gel = ndimage.gaussian_filter(rng.normal(0, 10 * texture, inside.shape), 2)
-    ball = np.where(apart < 85, 800 + gel, 0) + np.abs(rng.normal(0, 16, inside.shape))
+    ball = np.where(apart < radius, 800 + gel, 0) + np.abs(rng.normal(0, 16, inside.shape))
     before = tmp_path / "b.nii.gz"
     write_image(before, ball.astype(np.int16), made.phantom.image.affine)
     context = made.context(before_file=before, after_file=before)
