@@ -73,9 +73,9 @@ def main(argv: list[str] | None = None) -> int:
     for line in failures:
         print("FAILED", line)
     args.docs.mkdir(parents=True, exist_ok=True)
-    write_json(args.docs / "quality.json", figures)
-    write_text(args.docs / "quality.md", text)
-    print(f"Written: {args.docs / 'quality'}.json and quality.md")
+    write_json(args.docs / f"{args.name}.json", figures)
+    write_text(args.docs / f"{args.name}.md", text)
+    print(f"Written: {args.docs / args.name}.json and .md")
     met = [aim["met"] for entry in figures["methods"].values() for aim in entry["aims"].values()]
     return 0 if all(met) and not failures else 1
 
@@ -96,6 +96,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--spacing", type=float, default=1.3, help="voxel edge, mm")
     parser.add_argument("--heads", type=Path, default=SHARED / "heads", help="label heads")
     parser.add_argument("--docs", type=Path, default=DOCS, help="where the figures are written")
+    parser.add_argument("--name", default="quality", help="of the files of figures")
     parser.add_argument("--digest", help="go on with the results of this digest of the sources")
     parser.add_argument("--no-faces", action="store_true", help="leave recognition out")
     parser.add_argument(
@@ -131,6 +132,8 @@ def collect(args: argparse.Namespace, folder: Path, keys: set[str], digest: str)
             "sources": digest,
             "true_pose": args.true_pose,
             "methods": list(args.methods),
+            "contrasts": list(args.contrasts),
+            "name": args.name,
         },
         "methods": methods,
         "recognition": recognition,

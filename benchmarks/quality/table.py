@@ -15,8 +15,9 @@ def page(figures: Figures) -> str:
     parts = [
         "# Quality of the methods, side by side\n",
         f"Written by `python -m benchmarks.quality --n {settings['n']} --seed "
-        f"{settings['seed']} --methods {' '.join(settings['methods'])}`; every number stands in "
-        f"`quality.json`. Digital people are painted at about {settings['spacing_mm']} mm, label "
+        f"{settings['seed']} --methods {' '.join(settings['methods'])} --contrasts "
+        f"{' '.join(settings['contrasts'])}`; every number stands in `{settings['name']}.json`. "
+        f"Digital people are painted at about {settings['spacing_mm']} mm, label "
         "heads at 1 mm. Truth: labels and landmarks of the phantoms (definitions in "
         "`benchmarks/quality/truth.py`). Ranges are least to greatest over images. The atlas was "
         "made from the label heads named so; digital people have the inside of two of them and a "
@@ -29,7 +30,8 @@ def page(figures: Figures) -> str:
         "Skin left: share of the skin in the face window (brow to 10 mm below the chin, in front "
         "of the preauricular points) whose stored value is unchanged. Vault: skin above the "
         "brow. Placed: distance of the atlas' landmarks, brought to the image, from the true "
-        "ones; the head is found once for all methods.\n",
+        "ones; the head is found once for all methods. An image in which no head was found would "
+        "be withheld; here it counts as it came out.\n",
         _thirds(figures),
         "## Recognition\n",
         _recognition(figures),
