@@ -55,10 +55,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("subjects", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--n", type=int, default=500)
+    parser.add_argument("--first", type=int, default=TUNED_ON, help="number of the first draw")
     args = parser.parse_args(argv)
     paths = unscanned(args.subjects)
     tasks = [
-        Task(paths[number % len(paths)], number * CHUNK, args.model, args.out)
+        Task(paths[number % len(paths)], args.first + number * CHUNK, args.model, args.out)
         for number in range(-(-args.n // CHUNK))
     ]
     parts, failures = measured(tasks, run, args.nprocs)
@@ -148,14 +149,12 @@ def counts(results: list[dict[str, Any]]) -> dict[str, Any]:
     missed = [r for r in wrong if r["confidence"] >= SURE_SIGHT]
     none = [r for r in results if r["true_ml"] <= MIN_BRAIN_ML]
     return {
+        "first": min((r["number"] for r in results), default=0),
         "draws": len(results),
         "with_brain": len(heads),
         "wrong": len(wrong),
         "flagged": sum(r["confidence"] < SURE_SIGHT for r in heads),
         "wrong_not_flagged": len(missed),
-        "new": sum(r["number"] >= TUNED_ON for r in heads),
-        "new_wrong": sum(r["number"] >= TUNED_ON for r in wrong),
-        "new_wrong_not_flagged": sum(r["number"] >= TUNED_ON for r in missed),
         "without_brain": len(none),
         "without_brain_not_flagged": sum(r["confidence"] >= SURE_SIGHT for r in none),
         "missed": [
@@ -175,8 +174,8 @@ def page(found: dict[str, Any]) -> str:
             "`head_robust.json`. Wrong: Dice of brain and CSF below "
             f"{MIN_DICE}, or a sure landmark more than {MAX_LANDMARK_MM:.0f} mm off. Flagged: "
             f"confidence below {SURE_SIGHT}, where registration takes over. Without brain: less "
-            f"than {MIN_BRAIN_ML:.0f} ml of it in view. New: draws from {TUNED_ON} on, with a "
-            f"brain; on those before the limits of what is flagged were set.\n",
+            f"than {MIN_BRAIN_ML:.0f} ml of it in view. Draws number {found['first']} on; the limits "
+            f"of what is flagged were set on draws 0 to {TUNED_ON - 1}.\n",
             markdown_table(("draws", "number"), rows),
         )
     )
