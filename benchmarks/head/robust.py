@@ -149,7 +149,7 @@ def counts(results: list[dict[str, Any]]) -> dict[str, Any]:
     missed = [r for r in wrong if r["confidence"] >= SURE_SIGHT]
     none = [r for r in results if r["true_ml"] <= MIN_BRAIN_ML]
     return {
-        "first": min((r["number"] for r in results), default=0),
+        "first_draw": min((r["number"] for r in results), default=0),
         "draws": len(results),
         "with_brain": len(heads),
         "wrong": len(wrong),
@@ -174,8 +174,8 @@ def page(found: dict[str, Any]) -> str:
             "`head_robust.json`. Wrong: Dice of brain and CSF below "
             f"{MIN_DICE}, or a sure landmark more than {MAX_LANDMARK_MM:.0f} mm off. Flagged: "
             f"confidence below {SURE_SIGHT}, where registration takes over. Without brain: less "
-            f"than {MIN_BRAIN_ML:.0f} ml of it in view. Draws number {found['first']} on; the limits "
-            f"of what is flagged were set on draws 0 to {TUNED_ON - 1}.\n",
+            f"than {MIN_BRAIN_ML:.0f} ml of it in view. The limits of what is flagged were set on "
+            f"draws 0 to {TUNED_ON - 1}.\n",
             markdown_table(("draws", "number"), rows),
         )
     )
