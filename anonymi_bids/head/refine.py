@@ -29,7 +29,7 @@ Volume = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
 
 FINEST_MM = 0.8
-"""Finer voxels are averaged before."""
+"""Voxels of half of this or less are averaged before."""
 SURE_SHARE = 0.95
 """Where the network is as sure as this all around, the image is not asked."""
 N_BINS = 64

@@ -61,8 +61,9 @@ RAMPS = {
     "stretch_high": (1.40, 1.28),
     "located_ml": (250.0, 600.0),
 }
-"""Where each figure gives no and full confidence; set so that none of 31 wrong answers to 98
-random draws of unseen heads was believed (`benchmarks.head.robust`, draws 0 to 99)."""
+"""Where each figure gives no and full confidence; set on 98 random draws of unseen heads
+(`benchmarks.head.robust`, 0 to 99), so that none of the 31 wrong answers would have been believed.
+On new draws some still are: ``docs/benchmarks/head_robust.md``."""
 ENOUGH = 0.9
 """With this confidence after two looks there is no third."""
 

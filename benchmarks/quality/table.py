@@ -16,7 +16,8 @@ def page(figures: Figures) -> str:
         "# Quality of the methods, side by side\n",
         f"Written by `python -m benchmarks.quality --n {settings['n']} --seed "
         f"{settings['seed']} --methods {' '.join(settings['methods'])} --contrasts "
-        f"{' '.join(settings['contrasts'])}`; every number stands in `{settings['name']}.json`. "
+        f"{' '.join(settings['contrasts'])} --n-heads {settings['n_heads']}`; every number stands "
+        f"in `{settings['name']}.json`. "
         f"Digital people are painted at about {settings['spacing_mm']} mm, label "
         "heads at 1 mm. Truth: labels and landmarks of the phantoms (definitions in "
         "`benchmarks/quality/truth.py`). Ranges are least to greatest over images. The atlas was "

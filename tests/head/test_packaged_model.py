@@ -62,8 +62,8 @@ def test_the_same_image_gives_the_same_bytes(phantom: Phantom, sight: Sight) -> 
 @pytest.mark.parametrize("number", [3, 17])
 def test_the_order_of_axes_does_not_matter(phantom: Phantom, sight: Sight, number: int) -> None:
     turned = seen(reordered(phantom.image, axis_rotations()[number]))
-    # Blocks of voxels are averaged from the other end: the grid may lie a voxel (2 mm) apart.
-    assert apart_mm(turned.atlas_to_image, sight.atlas_to_image, load_atlas()) < 2.0
+    # Blocks of 4 mm are averaged from the other end, so the network looks from a little aside.
+    assert apart_mm(turned.atlas_to_image, sight.atlas_to_image, load_atlas()) < 1.5
 
 
 def test_noise_a_ball_and_a_cylinder_are_no_heads() -> None:

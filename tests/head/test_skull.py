@@ -93,3 +93,8 @@ def test_skull_of_the_atlas_is_a_ball_round_the_brain_and_below_the_skin() -> No
         figures = describe(surface.vertices, surface.triangles)
         assert (figures["closed"], figures["pieces"], figures["genus"]) == (1, 1, 0)
         assert signed_volume(surface.vertices, surface.triangles) > 0
+
+
+def test_an_image_without_tissue_has_no_braincase() -> None:
+    nothing = skull.Tissues(np.diag([2.0, 2.0, 2.0, 1.0]), np.zeros((40, 40, 40), np.uint8))
+    assert not skull.braincase(nothing).any()
