@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from anonymi_bids.core.grid import Affine, apply_affine, voxel_sizes, voxel_volume_ml
-from anonymi_bids.core.mask import distance_mm, head_mask
+from anonymi_bids.core.mask import bounding_box, distance_mm, head_mask
 from anonymi_bids.deface.own import Nasion, find_nasion, fit_brain
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.model import Image
@@ -69,6 +69,7 @@ BACK_OF_EARS_MM = -75.0
 DEEPEST_MM = 15.0
 EYE_LABEL = 6
 EYE_MARGIN_MM = 3.0
+FAR_AWAY_MM = 1e3
 
 
 def _upright() -> Affine:
@@ -156,7 +157,8 @@ def build_region(
     brain_mm = places.bring_far(own.distance)
     protected = (brain_mm < brain_margin_mm) & (depth >= SKIN_BY_BRAIN_MM)
     core = (places.depth_in(atlas.head) >= CORE_DEPTH_MM) & (depth >= SKIN_DEPTH_MM)
-    eyes = places.distance_to(atlas.labels.data == EYE_LABEL, atlas.labels.affine)
+    eyeballs = atlas.labels.data == EYE_LABEL
+    eyes = places.distance_to(eyeballs, atlas.labels.affine, EYE_MARGIN_MM)
     beside_fossa = (places.coordinate(1) < SIDE_FORWARD_MM) & (places.coordinate(2) > SIDE_UP_MM)
     kept = protected | (core & (eyes > EYE_MARGIN_MM)) | (beside_fossa & (depth >= SIDE_DEPTH_MM))
     window = places.window(up, back_mm=-BEHIND_EARS_MM if ears else 0.0)
@@ -267,11 +269,30 @@ class _Places:
             cval=cval,
         )
 
-    def distance_to(self, region: Mask, affine: Affine) -> Field:
-        """Distance to a region of the atlas in mm of the image, 0 inside, large far away."""
+    def distance_to(self, region: Mask, affine: Affine, reach_mm: float) -> Field:
+        """Distance to a region of the atlas in mm of the image, 0 inside, large beyond reach."""
         thin, thin_affine = _thinned(region, affine)
         distance = distance_mm(~thin, voxel_sizes(thin_affine))
-        return self.bring(distance, thin_affine, mode="constant", cval=1e3) * self.scale
+        found = np.full(self.shape, FAR_AWAY_MM, np.float32)
+        box = self._around(region, affine, reach_mm / self.scale)
+        part = self.inside(box)
+        if min(part.shape) > 0:
+            near = part.bring(distance, thin_affine, mode="constant", cval=FAR_AWAY_MM)
+            found[box] = near * self.scale
+        return found
+
+    def _around(self, region: Mask, affine: Affine, margin_mm: float) -> Box:
+        """Box of the grid that holds a region of the atlas and what lies near it."""
+        inner = bounding_box(region, 0)
+        sides = [[part.start - 0.5, part.stop - 0.5] for part in inner]
+        corners = apply_affine(affine, np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 3))
+        low, high = corners.min(axis=0) - margin_mm, corners.max(axis=0) + margin_mm
+        ends = np.stack(np.meshgrid(*zip(low, high, strict=True)), axis=-1).reshape(-1, 3)
+        ijk = apply_affine(np.asarray(np.linalg.inv(self.to_atlas), np.float64), ends)
+        first = np.maximum(0, np.floor(ijk.min(axis=0))).astype(int)
+        last = np.minimum(self.shape, np.ceil(ijk.max(axis=0)) + 1).astype(int)
+        i, j, k = (slice(int(a), int(max(a, b))) for a, b in zip(first, last, strict=True))
+        return i, j, k
 
     def depth_in(self, head: Image) -> Field:
         """Depth below the atlas' skin in mm; the neck goes on below the atlas."""
@@ -281,7 +302,8 @@ class _Places:
 
     def bring_far(self, distance: Image) -> Field:
         """Interpolate a signed distance map; mm of the image, large far away."""
-        return self.bring(distance.data, distance.affine, mode="constant", cval=1e3) * self.scale
+        far = self.bring(distance.data, distance.affine, mode="constant", cval=FAR_AWAY_MM)
+        return far * self.scale
 
     def top(self, up_mm: float) -> float:
         """Height of the window's top in the upright frame, mm."""
@@ -337,10 +359,10 @@ def far_air(head: Mask, affine: Affine) -> Mask:
 
 def _ear_region(ear: Image, places: _Places, head: Mask, depth: Field, free_mm: Field) -> Mask:
     """One ear with margin, what sticks out of the own head near it, and the air outside it."""
-    distance = places.distance_to(ear.data, ear.affine)
     sizes = voxel_sizes(places.affine)
     # A thick slice shows an ear smeared over its whole thickness.
     slack = max(0.0, float(sizes.max()) - FINE_VOXEL_MM)
+    distance = places.distance_to(ear.data, ear.affine, max(EAR_SEARCH_MM, EAR_MARGIN_MM + slack))
     region = (distance <= EAR_MARGIN_MM + slack) & (depth < EAR_DEPTH_MM + slack)
     # Depth tells nothing of an ear whose gap to the head was closed by the head's mask.
     closed = (distance <= EAR_CLOSED_MM) & (depth < EAR_CLOSED_DEPTH_MM)

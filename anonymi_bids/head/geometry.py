@@ -40,20 +40,22 @@ MOST_APART_MM = 20.0
 """A skin point farther than this from the atlas' is not believed."""
 
 
-def skin_surface(image: Image) -> Surface:
+def skin_surface(image: Image, *, threshold: float | None = None) -> Surface:
     """Outer skin of a scan: closed, smooth, genus 0, scanner mm.
 
     Parameters
     ----------
     image : Image
         3-D, any contrast.
+    threshold : float, optional
+        Air against skin, in the image's units; the image's own if left out.
 
     Raises
     ------
     ImageError
         If nothing stands out of the air.
     """
-    head = head_mask(image.data, image.affine)
+    head = head_mask(image.data, image.affine, threshold=threshold)
     if int(head.sum()) < FEWEST_VOXELS:
         raise ImageError("No head stands out of the air, so it has no surface.")
     return Surface(*closed_surface(head, image.affine))

@@ -50,6 +50,7 @@ class HeadGeometry(EvidenceStep):
 
 def _surfaces(evidence: dict[str, Any], folder: Path, told: dict[str, Any]) -> dict[str, Any]:
     from anonymi_bids.bids.entities import DERIVATIVES, surface_path
+    from anonymi_bids.core.mask import air_threshold
     from anonymi_bids.head.atlas import load_atlas
     from anonymi_bids.head.geometry import skin_surface
     from anonymi_bids.head.network import load_model
@@ -57,11 +58,14 @@ def _surfaces(evidence: dict[str, Any], folder: Path, told: dict[str, Any]) -> d
 
     entities = entities_from(evidence["entities"])
     released = folder / "released.surf.gii"
-    told["released_scalp"] = _written(released, skin_surface(read_image(evidence["after_file"])))
+    after = read_image(evidence["after_file"])
+    told["released_scalp"] = _written(released, skin_surface(after))
     image = read_image(evidence["source"])
     place = np.asarray(evidence["atlas_to_image"], float)
     skull, told["outerskull_from"] = skull_of_scan(image, load_atlas(), place, load_model())
-    private = {"scalp": skin_surface(image), "outerskull": skull}
+    # One threshold for both, or the whole scalp would differ by a part of a voxel.
+    limit = air_threshold(after.data)
+    private = {"scalp": skin_surface(image, threshold=limit), "outerskull": skull}
     files = {}
     for what, surface in private.items():
         path = folder / f"{what}.surf.gii"

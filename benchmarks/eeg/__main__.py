@@ -1,10 +1,11 @@
 """``python -m benchmarks.eeg``: geometry and EEG forward models before and after.
 
-Digital people are scanned once as T1w and de-identified by `newface`, `blur` and `mask`. Scalp,
-skull and fiducials are held against the truth; a three-shell boundary element model of MNE-Python
-(extra ``[eeg]``) is made of the original scalp and of each new one, inside the same skull, and the
-lead fields of the same electrodes are compared. Label heads are used for fiducials only. Results
-of single heads are kept in ``benchmarks/out/eeg``, so that a stopped run goes on where it was.
+Digital people are scanned once as T1w and de-identified by `newface`, `blur`, `mask` and `ml`.
+Scalp, skull and fiducials are held against the truth; a three-shell boundary element model of
+MNE-Python (extra ``[eeg]``) is made of the original scalp and of each new one, inside the same
+skull, and the lead fields of the same electrodes are compared. Label heads are used for fiducials
+only. Results of single heads are kept in ``benchmarks/out/eeg``, so that a stopped run goes on
+where it was.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--other-mesh", type=int, default=3, help="people meshed twice")
     parser.add_argument("--heads", type=Path, default=SHARED / "heads", help="label heads")
     parser.add_argument("--docs", type=Path, default=DOCS, help="where the figures are written")
-    parser.add_argument("--digest", default="v1", help="name of the folder of results")
+    parser.add_argument("--digest", default="v2", help="name of the folder of results")
     parser.add_argument("--score-only", action="store_true", help="use what was measured")
     return parser.parse_args(argv)
 

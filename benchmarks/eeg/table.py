@@ -38,9 +38,6 @@ def summarise(
                 seen[electrode] = seen.get(electrode, 0) + 1
         figures["electrodes_in_changed_region"][name] = seen
     figures["lifted"] = _columns([e["eeg"]["lifted_off_the_skull"] for e in models])
-    figures["skull_of_atlas"] = _columns(
-        [e["skull_of_atlas"] for e in found if "skull_of_atlas" in e]
-    )
     for group, part in _groups(found).items():
         figures["fiducials"][group] = {
             name: {
@@ -79,8 +76,10 @@ def _aims(figures: dict[str, Any]) -> dict[str, Any]:
             columns = figures["geometry"][name]
             value = columns["scalp_outside_moved_max_mm"]["max"]
             aims[f"scalp outside the regions moved, worst, mm, {name}"] = (0.0, value)
-            value = columns["skull_voxels_changed"]["max"]
-            aims[f"voxels changed within the outer skull, worst, {name}"] = (0, value)
+            value = columns["inside_voxels_changed"]["max"]
+            aims[f"voxels changed inside the skull, worst, {name}"] = (0, value)
+            value = columns["braincase_voxels_changed"]["max"]
+            aims[f"voxels changed of the braincase's bone, worst, {name}"] = (0, value)
     for name in ("NAS", "LPA", "RPA"):
         parts = [g[name]["found_mm"] for g in figures["fiducials"].values()]
         worst = [part["max"] for part in parts if part["n"]]
@@ -129,7 +128,8 @@ def page(figures: dict[str, Any]) -> str:
                 "method",
                 "scalp outside moved, worst mm",
                 "its voxels changed, worst",
-                "voxels changed in the outer skull, median (worst)",
+                "voxels changed inside the skull, worst",
+                "of the braincase's bone, median (worst), %",
                 "skin in the regions moved, mean mm",
                 "95 % mm",
             ),
@@ -183,12 +183,13 @@ def _eeg_text(settings: dict[str, Any]) -> str:
 
 
 def _geometry_row(name: str, c: dict[str, Any]) -> tuple[str, ...]:
-    skull = c["skull_voxels_changed"]
+    bone = c["braincase_share_changed"]
     return (
         name,
         f"{c['scalp_outside_moved_max_mm']['max']:.2f}",
         f"{c['scalp_outside_voxels_changed']['max']:.0f}",
-        f"{skull['median']:.0f} ({skull['max']:.0f})",
+        f"{c['inside_voxels_changed']['max']:.0f}",
+        f"{100 * bone['median']:.2f} ({100 * bone['max']:.2f})",
         f"{c['skin_moved_mean_mm']['mean']:.1f}",
         f"{c['skin_moved_p95_mm']['mean']:.1f}",
     )
@@ -201,25 +202,18 @@ def _geometry_text(figures: dict[str, Any]) -> str:
         name: ", ".join(f"{electrode} ({count})" for electrode, count in seen.items()) or "none"
         for name, seen in figures["electrodes_in_changed_region"].items()
     }
-    skull = figures["skull_of_atlas"]
-    atlas = (
-        f"The surface `outerskull` is the atlas', carried to the scan: above the middle of the "
-        f"brain it lies {skull['mean_mm']['mean']:.1f} mm (95 %: "
-        f"{skull['p95_mm']['mean']:.1f} mm) from the true one (n = {skull['mean_mm']['n']})."
-        if skull
-        else "How far the atlas' skull lies from the true one has not been measured yet."
-    )
     lifted = figures["lifted"]["mask"]["max"]
     return (
         "Outside: farther than 3 mm from a voxel that may have been changed; skin in the "
-        "regions: face and ears, to the nearest new skin. The head is taken from each image by "
-        "itself, as a user would: every *voxel* outside the region is bit-identical, but holes "
-        "are closed and the threshold of air is found anew. Within the outer skull: within an "
-        "envelope that fills its dents, orbits and temples too.\n\n"
+        "regions: face and ears, to the nearest new skin. One threshold of air, the original's, "
+        "draws all heads; a tool that sets its own for each image may see the whole scalp move "
+        "by a part of a voxel. Bone: true bone within 14 mm of brain and CSF; what changes of it "
+        "is the outer table of the brow. How far the skull that is written lies from the true one "
+        "stands in [head_skull.md](head_skull.md).\n\n"
         "Electrodes that stand on a changed region (in how many people): "
         + "; ".join(f"{name}: {text}" for name, text in inside.items())
         + f". After `mask` up to {lifted:.1%} of the scalp's vertices would have lain within the "
-        f"skull and were lifted off it, or no model could be made.\n\n{atlas}\n"
+        f"skull and were lifted off it, or no model could be made.\n"
     )
 
 

@@ -23,10 +23,12 @@ def command(*args: object) -> list[str]:
     return [sys.executable, "-m", "anonymi_bids", *map(str, args)]
 
 
-def run(*args: object, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+def run(
+    *args: object, timeout: float = 900, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run ``anonymi-bids`` as its users do: in a process of its own."""
     return subprocess.run(
-        command(*args), capture_output=True, text=True, timeout=timeout, check=False
+        command(*args), capture_output=True, text=True, timeout=timeout, check=False, env=env
     )
 
 
