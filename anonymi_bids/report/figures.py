@@ -7,9 +7,11 @@ from typing import Any
 
 from anonymi_bids.core.frequency import per_hundred
 from anonymi_bids.report import chartkit
-from anonymi_bids.report.chartkit import DIFFERENT, GUESS, SAME, STAGES, WIDTH, axis
+from anonymi_bids.report.chartkit import AFTER, DIFFERENT, GUESS, SAME, STAGES, WIDTH, axis
 
 Rows = list[dict[str, Any]]
+
+_STRANGERS = ("different people", DIFFERENT)
 
 
 def rates_chart(attacks: Sequence[Mapping[str, Any]]) -> str:
@@ -230,34 +232,77 @@ def scores_chart(entry: Mapping[str, Any]) -> str:
         return ""
     import altair as alt
 
-    kinds = {"same": "same person", "different": "different people"}
+    kinds = {"same person": SAME, "different people": DIFFERENT}
     rows: Rows = []
     for stage in STAGES:
         histogram = entry["curves"][stage]["histogram"]
-        for kind, words in kinds.items():
-            total = max(1, sum(histogram[kind]))
-            for index, count in enumerate(histogram[kind]):
-                low, high = histogram["edges"][index : index + 2]
-                rows.append(
-                    {
-                        "stage": stage,
-                        "kind": words,
-                        "low": low,
-                        "high": high,
-                        "share": 100 * count / total,
-                        "said": f"{stage}, {words}: {per_hundred(count / total)} of 100 pairs "
-                        f"between {low:g} and {high:g}",
-                    }
-                )
-    rows = [row for row in rows if row["share"] > 0]
+        for kind, words in zip(("same", "different"), kinds, strict=True):
+            found = _bins(histogram["edges"], histogram[kind], words)
+            rows += [row | {"stage": stage, "said": f"{stage}, {row['said']}"} for row in found]
+    bars = _bars(alt, rows, kinds)
+    return chartkit.svg(bars.facet(row=alt.Row("stage:N", title=None, sort=list(STAGES))))
+
+
+def joins_chart(compared: Mapping[str, Any]) -> str:
+    """Draw the scores inside the release, and those between it and a second dataset.
+
+    Parameters
+    ----------
+    compared : mapping
+        One of ``linkage.second_dataset.compared`` of ``audit.json``.
+
+    Returns
+    -------
+    str
+        SVG with the threshold, if there is one, as a dashed line.
+    """
+    import altair as alt
+
+    scores, limit = compared["scores"], compared["threshold"]
+    parts = {
+        "inside the release": {"same": ("same person", SAME), "different": _STRANGERS},
+        "between the two": {"between": ("one here, one there", AFTER)},
+    }
+    drawn = []
+    for title, kinds in parts.items():
+        rows: Rows = []
+        for key, (words, _) in kinds.items():
+            rows += _bins(scores["edges"], scores[key], words)
+        # The threshold is drawn in both parts: what lies right of it looks like one person.
+        rule = alt.Chart(alt.Data(values=[] if limit is None else [{"low": limit}]))
+        line = rule.mark_rule(strokeDash=[5, 4], color=GUESS, aria=False).encode(x="low:Q")
+        bars = _bars(alt, rows, dict(kinds.values()))
+        drawn.append((bars + line).properties(width=WIDTH, height=110, title=title))
+    return chartkit.svg(alt.vconcat(*drawn).resolve_scale(color="independent"))
+
+
+def _bins(edges: Sequence[float], counts: Sequence[int], words: str) -> Rows:
+    """Bars of a histogram, each with the words it says of itself."""
+    total = max(1, sum(counts))
+    return [
+        {
+            "kind": words,
+            "low": low,
+            "high": high,
+            "share": 100 * count / total,
+            "said": f"{words}: {per_hundred(count / total)} of 100 pairs "
+            f"between {low:g} and {high:g}",
+        }
+        for low, high, count in zip(edges, edges[1:], counts, strict=False)
+        if count
+    ]
+
+
+def _bars(alt: Any, rows: Rows, kinds: Mapping[str, str]) -> Any:
+    """Histogram of similarities, one colour for each kind of pair."""
     colour = alt.Color(
         "kind:N",
         title=None,
-        sort=list(kinds.values()),
-        scale=alt.Scale(domain=list(kinds.values()), range=[SAME, DIFFERENT]),
+        sort=list(kinds),
+        scale=alt.Scale(domain=list(kinds), range=list(kinds.values())),
         legend=alt.Legend(orient="top"),
     )
-    bars = (
+    return (
         alt.Chart(alt.Data(values=rows))
         .mark_rect(opacity=0.65)
         .encode(
@@ -270,4 +315,3 @@ def scores_chart(entry: Mapping[str, Any]) -> str:
         )
         .properties(width=WIDTH, height=110)
     )
-    return chartkit.svg(bars.facet(row=alt.Row("stage:N", title=None, sort=list(STAGES))))

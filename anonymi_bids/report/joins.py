@@ -51,12 +51,13 @@ def second_dataset_words(linkage: Linkage) -> dict[str, Any]:
     -------
     dict
         ``shown`` (bool), ``result``, ``tone``, ``lines`` (list of str), ``header`` and ``rows`` of
-        a table, ``note``; all but ``shown`` empty where no second dataset was given.
+        a table, ``captions`` (one for each row's chart), ``note``; all but ``shown`` empty where
+        no second dataset was given.
     """
     second = linkage["second_dataset"]
     if second is None:
         blank: dict[str, Any] = {"shown": False, "result": "", "tone": "open", "note": ""}
-        return blank | {"lines": [], "header": [], "rows": []}
+        return blank | {"lines": [], "header": [], "rows": [], "captions": []}
     lines = [second["sentence"], _what_it_was(second)]
     lines += [str(entry["sentence"]) for entry in second["compared"]]
     rows = [_row(entry) for entry in second["compared"]]
@@ -76,6 +77,7 @@ def second_dataset_words(linkage: Linkage) -> dict[str, Any]:
             "Result",
         ],
         "rows": rows,
+        "captions": [_caption(entry) for entry in second["compared"]],
         "note": (
             "Labels of two datasets are not believed, so nobody is counted as found: a pair is "
             "two scans that look like one person, be it the same one, a twin or close kin. By "
@@ -85,6 +87,29 @@ def second_dataset_words(linkage: Linkage) -> dict[str, Any]:
             "by the same comparison; if it fails, finding nobody means nothing."
         ),
     }
+
+
+def _caption(entry: Mapping[str, Any]) -> str:
+    """Say what the chart of one comparison shows."""
+    line = (
+        "There is no line: from which score on two scans look like one person could not be told."
+        if entry["threshold"] is None
+        else "Pairs right of the dashed line look like one person."
+    )
+    own = (
+        ""
+        if entry["scores"]["same"]
+        else " Scores of the same person are not drawn: they are too few."
+    )
+    return (
+        f"{_compared(entry)}: how similar pairs of scans are, inside the release and between it "
+        f"and the second dataset. {line}{own}"
+    )
+
+
+def _compared(entry: Mapping[str, Any]) -> str:
+    contrast = "" if entry["contrast"] == "any" else f", {entry['contrast']}"
+    return f"{entry['title']}{contrast}"
 
 
 def _what_it_was(second: Mapping[str, Any]) -> str:
@@ -98,11 +123,10 @@ def _what_it_was(second: Mapping[str, Any]) -> str:
 
 def _row(entry: Mapping[str, Any]) -> list[str]:
     control, chance = entry["control"], entry["expected_by_chance"]
-    contrast = "" if entry["contrast"] == "any" else f", {entry['contrast']}"
     low = per_hundred(control["interval"][0])
     alike = f"{entry['pairs_alike']} of {entry['pairs']}"
     return [
-        f"{entry['title']}{contrast}",
+        _compared(entry),
         str(entry["people"]),
         str(entry["others"]),
         "not known" if entry["threshold"] is None else alike,

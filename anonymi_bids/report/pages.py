@@ -42,8 +42,10 @@ def write_report(audit: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def draw_charts(audit: Mapping[str, Any]) -> dict[str, Any]:
-    """Draw all charts as SVG text: ``rates``, and ``attacks`` with four each."""
+    """Draw all charts as SVG text: ``rates``, ``joins``, and ``attacks`` with four each."""
+    second = audit["linkage"]["second_dataset"]
     return {
+        "joins": [figures.joins_chart(entry) for entry in second["compared"]] if second else [],
         "rates": figures.rates_chart(audit["attacks"]),
         "attacks": [
             {
@@ -82,6 +84,7 @@ def render_page(audit: Mapping[str, Any], charts: Mapping[str, Any] | None = Non
     # Vega escapes the few words in the charts, so they need no second escaping.
     marked = {
         "rates": Markup(drawn["rates"]),  # noqa: S704
+        "joins": [Markup(svg) for svg in drawn["joins"]],  # noqa: S704
         "attacks": [
             {name: Markup(svg) for name, svg in entry.items()}  # noqa: S704
             for entry in drawn["attacks"]
@@ -168,6 +171,9 @@ def render_paper(audit: Mapping[str, Any], charts: Mapping[str, Any] | None = No
         ],
         "table": [wording.table_row(entry) for entry in audit["attacks"]],
         "rates_chart": drawn["rates"],
+        "joins_charts": list(
+            zip(drawn["joins"], words["second_dataset"]["captions"], strict=True)
+        ),
         "linkage": f"{audit['linkage']['sentence']} {words['doubles']}".strip(),
         "metadata": audit["metadata"]["sentence"],
         "protocol": (audit["metadata"]["protocol"] or {}).get("sentence", ""),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from anonymi_bids.report.figures import joins_chart
 from anonymi_bids.report.joins import label_words, second_dataset_words
 from anonymi_bids.report.pages import render_page, render_paper
 
@@ -35,7 +36,12 @@ COMPARED = {
         "passed": True,
         "simulated": 0,
     },
-    "scores": {"edges": [], "between": [], "same": [], "different": []},
+    "scores": {
+        "edges": [-1.0, -0.5, 0.0, 0.5, 1.0],
+        "between": [0, 300, 57, 3],
+        "same": [0, 0, 2, 18],
+        "different": [10, 350, 20, 0],
+    },
     "separation_of_ways": {},
     "result": "pairs found",
     "sentence": "Brains, T1w: of 360 pairs 3 look like one person.",
@@ -62,7 +68,20 @@ def test_second_dataset_stands_in_page_and_paper(audit: dict[str, Any]) -> None:
     assert "2 more could not be used" in section
     assert "<b>some</b>" not in section
     assert re.search(r"\bsub-\w", section) is None
+    assert "between 0.5 and 1</title>" in section
+    assert "Pairs right of the dashed line look like one person." in section
     assert render_paper(audit).startswith(b"%PDF")
+
+
+def test_a_chart_shows_no_line_and_no_same_person_where_there_is_none() -> None:
+    few = COMPARED | {"threshold": None, "scores": COMPARED["scores"] | {"same": []}}
+    second = SECOND | {"compared": [few]}
+    assert "There is no line" in second_dataset_words({"second_dataset": second})["captions"][0]
+    with_line, without = joins_chart(COMPARED), joins_chart(few)
+    assert "same person: 90 of 100 pairs" in with_line
+    assert "same person: " not in without
+    assert "stroke-dasharray" in with_line
+    assert "stroke-dasharray" not in without
 
 
 def test_no_threshold_is_no_zero(audit: dict[str, Any]) -> None:
