@@ -2,8 +2,8 @@
 
 Nothing is known about who is in both, and labels of two datasets are not believed, so nobody is
 counted as found. What is counted is pairs above a threshold that comes from the release's own
-repeats and strangers, beside the number that chance would give and beside how many of the
-release's own second visits the same comparison recognises.
+repeats and strangers and from the pairs between the two, beside the number that chance would give
+and beside how many of the release's own second visits the same comparison recognises.
 """
 
 from __future__ import annotations
@@ -18,64 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymi_bids.audit import scores
-from anonymi_bids.audit.describe import SHAPE_SCORES, Describe, brain_row
-from anonymi_bids.audit.match import BINS, Matches, compare
-from anonymi_bids.audit.rows import Rows
+from anonymi_bids.audit.between import Between, Way, both_ways, compare_between, paired_rows
+from anonymi_bids.audit.describe import SHAPE_SCORES, brain_row
+from anonymi_bids.audit.match import Matches, compare
 from anonymi_bids.audit.thresholds import Threshold, choose_threshold
 from anonymi_bids.audit.trials import BRAIN_WAYS, SHAPES, Items
-from anonymi_bids.audit.visits import Duel, Item, Side, make_duel, make_side
+from anonymi_bids.audit.visits import Duel, Item, make_duel, make_side
 
 Array = npt.NDArray[np.float64]
-
-FEWEST_FOR_MEAN = 4
-"""People from which on what they share can be told from what they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way to compare: how an image becomes a row, and whether what all share is taken out."""
-
-    name: str
-    describe: Describe
-    centred: bool
-
-    @property
-    def title(self) -> str:
-        """Name for the report's numbers."""
-        return f"{self.name}, {'mean removed' if self.centred else 'as it is'}"
-
-
-@dataclass(frozen=True, slots=True)
-class Between:
-    """All pairs of a person of the release and a person of the other dataset.
-
-    Attributes
-    ----------
-    people, others : tuple of str
-        Labels; for ``private/`` only.
-    best, best_back : (n,), (m,) ndarray
-        Highest score of each.
-    first, first_back : (n,), (m,) int ndarray
-        Whose.
-    alike : (k, 3) ndarray
-        Pairs at or above the threshold: index, index, score.
-    histogram : (100,) ndarray
-        Counts of all pairs over `match.BINS`.
-    """
-
-    people: tuple[str, ...]
-    others: tuple[str, ...]
-    best: Array
-    best_back: Array
-    first: npt.NDArray[np.int64]
-    first_back: npt.NDArray[np.int64]
-    alike: Array
-    histogram: Array
-
-    @property
-    def mutual(self) -> int:
-        """Pairs who are each other's best match."""
-        return int((self.first_back[self.first] == np.arange(len(self.people))).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +45,7 @@ class Join:
     simulated : int
         People of the control whose other visit is simulated.
     threshold : Threshold or None
-        From the released images against other visits.
+        From the released images against other visits, and the pairs between the datasets.
     between : Between
     tried : mapping of str to float
         Separation d' of each way on the originals.
@@ -145,13 +95,6 @@ def _of(items: Sequence[Item], contrast: str) -> list[Item]:
     return [item for item in items if item.meta.contrast == contrast]
 
 
-def both_ways(describes: Mapping[str, Describe]) -> list[Way]:
-    """Each way with what all share taken out, and without."""
-    return [
-        Way(n, describe, centred) for centred in (True, False) for n, describe in describes.items()
-    ]
-
-
 def _join(
     name: str,
     contrast: str,
@@ -174,8 +117,9 @@ def _join(
         gallery=len(others),
         n_pairs=len(people) * len(others),
     )
-    limit = threshold.value if threshold is not None else np.inf
-    between = compare_between((people, side), (others, other_side), way, limit, folder)
+    between, threshold = compare_between(
+        (people, side), (others, other_side), way, threshold, folder
+    )
     simulated = int(before.simulated.sum())
     return Join(name, contrast, way, control, simulated, threshold, between, tried)
 
@@ -184,6 +128,13 @@ def strongest(
     before: Duel, ways: Sequence[Way], folder: Path
 ) -> tuple[Way, Matches | None, dict[str, float]]:
     """Choose the way that tells people apart best on the originals.
+
+    Parameters
+    ----------
+    before : Duel
+    ways : sequence of Way
+        The most trusted first.
+    folder : Path
 
     Returns
     -------
@@ -197,7 +148,13 @@ def strongest(
         return ways[0], None, {}
     results = [(way, inside(before, way, folder)) for way in ways]
     strengths = [_strength(found) for _, found in results]
-    best = max(range(len(ways)), key=lambda index: (strengths[index], -index))
+    # A simulated visit is so like the first that separation from it says nothing: where all ways
+    # tell everybody, the one that is best on true visits stands first.
+    real = not before.simulated.all()
+    best = max(
+        range(len(ways)),
+        key=lambda index: (strengths[index][0], strengths[index][1] if real else 0.0, -index),
+    )
     tried = {way.title: strength[1] for way, strength in zip(ways, strengths, strict=True)}
     return *results[best], tried
 
@@ -217,106 +174,6 @@ def inside(duel: Duel, way: Way, folder: Path) -> Matches:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as place:
         probes, gallery = paired_rows(duel.probes.items, duel.gallery.items, way, Path(place))
         return compare(duel, probes, gallery)
-
-
-def paired_rows(
-    one: Sequence[Item], two: Sequence[Item], way: Way, folder: Path
-) -> tuple[Rows, Rows]:
-    """Rows of two sets of images, each without its own mean: two scanners differ in theirs.
-
-    A set of fewer than four people has no mean of its own worth the name, and takes the other's.
-    """
-    enough = [
-        len({item.meta.subject for item in items}) >= FEWEST_FOR_MEAN for items in (one, two)
-    ]
-    if not way.centred or not any(enough):
-        left = Rows(one, way.describe, folder, centred=False)
-        return left, Rows(two, way.describe, folder, centred=False)
-    if enough[0]:
-        left = Rows(one, way.describe, folder, centred=True)
-        borrowed = None if enough[1] else left.mean
-        return left, Rows(two, way.describe, folder, centred=True, mean=borrowed)
-    right = Rows(two, way.describe, folder, centred=True)
-    return Rows(one, way.describe, folder, centred=True, mean=right.mean), right
-
-
-def compare_between(
-    one: tuple[tuple[str, ...], Side],
-    two: tuple[tuple[str, ...], Side],
-    way: Way,
-    limit: float,
-    folder: Path,
-) -> Between:
-    """Score all pairs of people of two datasets, the best pair of images counting.
-
-    Parameters
-    ----------
-    one, two : (people, Side)
-    way : Way
-    limit : float
-        Pairs at or above it are listed.
-    folder : Path
-    """
-    (people, side), (others, other_side) = one, two
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as place:
-        left, right = paired_rows(side.items, other_side.items, way, Path(place))
-        return search_between(people, side, others, other_side, left, right, limit)
-
-
-def search_between(
-    people: tuple[str, ...],
-    side: Side,
-    others: tuple[str, ...],
-    other_side: Side,
-    left: Rows,
-    right: Rows,
-    limit: float,
-) -> Between:
-    """As `compare_between`, from rows at hand; memory does not grow with the pairs."""
-    best, first = np.full(len(people), -np.inf), np.zeros(len(people), dtype=np.int64)
-    back, first_back = np.full(len(others), -np.inf), np.zeros(len(others), dtype=np.int64)
-    counts = np.zeros(len(BINS) - 1)
-    alike: dict[tuple[int, int], float] = {}
-    for start, rows in left.blocks():
-        mine = side.person[start : start + len(rows)]
-        for other, entries in right.blocks():
-            theirs = other_side.person[other : other + len(entries)]
-            found = _by_person(rows @ entries.T, mine, theirs)
-            low, far = int(mine[0]), int(theirs[0])
-            _raise(best, first, found.max(axis=1), far + found.argmax(axis=1), low)
-            _raise(back, first_back, found.max(axis=0), low + found.argmax(axis=0), far)
-            counts += np.histogram(np.clip(found, -1, 1), BINS)[0]
-            for i, j in np.argwhere(found >= limit).tolist():
-                pair = low + i, far + j
-                alike[pair] = max(float(found[i, j]), alike.get(pair, -np.inf))
-    listed = [(i, j, score) for (i, j), score in sorted(alike.items())]
-    return Between(
-        people, others, best, back, first, first_back, np.array(listed).reshape(-1, 3), counts
-    )
-
-
-def _by_person(
-    images: npt.NDArray[np.float32], mine: npt.NDArray[np.int64], theirs: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
-    """Best score of each pair of people in a block."""
-    rows = np.flatnonzero(np.diff(mine, prepend=-1))
-    columns = np.flatnonzero(np.diff(theirs, prepend=-1))
-    merged = np.maximum.reduceat(np.maximum.reduceat(images, columns, axis=1), rows, axis=0)
-    return np.asarray(merged.round(6))
-
-
-def _raise(
-    best: Array,
-    first: npt.NDArray[np.int64],
-    top: npt.NDArray[np.float32],
-    whose: npt.NDArray[np.int64],
-    start: int,
-) -> None:
-    """Keep the highest score of each person and whose it is."""
-    part = slice(start, start + len(top))
-    higher = top > best[part]
-    first[part] = np.where(higher, whose, first[part])
-    best[part] = np.where(higher, top, best[part])
 
 
 def private_rows(joins: Sequence[Join]) -> list[dict[str, Any]]:

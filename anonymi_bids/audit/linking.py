@@ -159,7 +159,11 @@ def _control(join: Join, limit: float) -> dict[str, Any]:
         gallery=len(join.between.others),
         n_pairs=len(join.between.people) * len(join.between.others),
     )
-    hits = 0 if threshold is None else int((own >= threshold.value).sum())
+    hits = 0
+    if threshold is not None:
+        # What counts between the datasets must be reached here too.
+        needed = max(threshold.value, join.threshold.value if join.threshold else -np.inf)
+        hits = int((own >= needed).sum())
     found = rate(hits, len(join.control.own))
     return {
         **judge.rate_entry(found),

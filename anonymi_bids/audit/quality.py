@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anonymi_bids.audit.between import FEWEST_FOR_MEAN, both_ways, search_between
 from anonymi_bids.audit.describe import brain_row
-from anonymi_bids.audit.joins import FEWEST_FOR_MEAN, both_ways, inside, search_between, strongest
+from anonymi_bids.audit.joins import inside, strongest
 from anonymi_bids.audit.match import Matches
 from anonymi_bids.audit.rows import Rows
 from anonymi_bids.audit.thresholds import Threshold, choose_threshold, crossing

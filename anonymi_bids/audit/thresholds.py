@@ -37,6 +37,7 @@ MOST_MIXED_UP = 0.25
 _GRID = 2000
 _BINS = 1000
 _FLAT = 1e-3
+_MAD_OF_NORMAL = 0.6745
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +186,8 @@ class Threshold:
     Attributes
     ----------
     value : float
-    source : {"densities", "tail"}
-        Which of the two ways gave it.
+    source : {"densities", "tail", "between"}
+        Which way gave it: the two inside the release, or `stricter`.
     false_match : float or None
         Share of pairs of different people that reach it; None if there are too few to tell.
     """
@@ -240,3 +241,46 @@ def choose_threshold(
     if rate is None and tail is not None:
         rate = float((strangers >= value).mean())
     return Threshold(value, source, rate)
+
+
+def stricter(
+    inside: Threshold | None,
+    between: npt.ArrayLike,
+    strangers: npt.ArrayLike,
+    *,
+    n_pairs: int,
+) -> Threshold | None:
+    """Hold a threshold from inside a release against the pairs between two datasets.
+
+    Two limits, each too low where the other holds: the tail of those who are nobody's best match
+    (`fit_tail`), of whom the highest were left out as bests; and the quantile of a normal law
+    through median and median absolute deviation of all pairs, which a few shared people do not
+    move, but whose tail is thin.
+
+    Parameters
+    ----------
+    inside : Threshold or None
+    between : (k,) array_like
+        Scores of all pairs between the two.
+    strangers : (s,) array_like
+        Of them, the pairs who are nobody's best match.
+    n_pairs : int
+        Pairs of people compared.
+
+    Returns
+    -------
+    Threshold or None
+        The highest of all; `inside` where the pairs are too few, or their tail says nothing.
+    """
+    tail = fit_tail(strangers)
+    if tail is None:
+        return inside
+    share = FALSE_PAIRS / max(1, n_pairs)
+    scores = np.asarray(between, dtype=np.float64)
+    middle = float(np.median(scores))
+    spread = float(np.median(np.abs(scores - middle))) / _MAD_OF_NORMAL
+    normal = middle - spread * float(special.ndtri(share))
+    limit = max(tail.threshold(share), normal)
+    if limit >= 1 or (inside is not None and inside.value >= limit):
+        return inside
+    return Threshold(limit, "between", share)

@@ -11,21 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
-from anonymi_bids.core.grid import Affine, apply_affine, voxel_sizes, voxel_volume_ml
-from anonymi_bids.core.mask import bounding_box, distance_mm, head_mask
+from anonymi_bids.core.grid import Affine, voxel_sizes, voxel_volume_ml
+from anonymi_bids.core.mask import distance_mm, head_mask
 from anonymi_bids.deface.own import Nasion, find_nasion, fit_brain
+from anonymi_bids.deface.places import UPRIGHT, Box, Field, Mask, Places
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.model import Image
-
-Mask = npt.NDArray[np.bool_]
-Field = npt.NDArray[np.float32]
-Box = tuple[slice, slice, slice]
 
 CORE_DEPTH_MM = 24.0
 """What lies deeper than this below the atlas' skin is kept in the window."""
@@ -41,13 +36,6 @@ SIDE_FORWARD_MM, SIDE_UP_MM = 20.0, -12.0
 """Beside the middle fossa (so far forward and so high, upright frame) nothing deeper goes: the
 temporal lobe may hang some mm lower than the atlas knows."""
 
-TILT_DEG = 6.0
-"""The atlas looks up by this against the plane through brows and preauricular points."""
-
-ABOVE_NASION_MM = 21.2
-"""The window's top: upper edge of the brows, which lies about 20 mm above the nasion."""
-
-BELOW_CHIN_MM = 35.0
 BEHIND_EARS_MM = 6.0
 EAR_MARGIN_MM = 5.0
 EAR_DEPTH_MM = 8.0
@@ -60,27 +48,13 @@ EAR_BRAIN_MM = 1.0
 EAR_TOP_MM = 40.0
 """Height in the upright frame above which only what sticks out is taken for an ear."""
 
-
 FINE_VOXEL_MM = 1.5
 EAR_SEARCH_MM = 14.0
 PINNA_HALF_MM = 7.0
 AIR_DISTANCE_MM = 8.0
-BACK_OF_EARS_MM = -75.0
 DEEPEST_MM = 15.0
 EYE_LABEL = 6
 EYE_MARGIN_MM = 3.0
-FAR_AWAY_MM = 1e3
-
-
-def _upright() -> Affine:
-    """Atlas mm → mm of the frame in which brows and preauricular points lie level."""
-    turn = np.eye(4)
-    c, s = np.cos(np.radians(TILT_DEG)), np.sin(np.radians(TILT_DEG))
-    turn[1:3, 1:3] = [[c, s], [-s, c]]
-    return turn
-
-
-UPRIGHT = _upright()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +123,7 @@ def build_region(
         nasion = find_nasion(head, image.affine, atlas_to_image, atlas.landmarks)
     own = fit_brain(image, atlas.brain, atlas_to_image)
     up = float((UPRIGHT[:3, :3] @ (0.0, nasion.forward, nasion.up))[2])
-    whole = _Places(image.data.shape, image.affine, atlas, atlas_to_image)
+    whole = Places(image.data.shape, image.affine, atlas, atlas_to_image)
     box = whole.box(max(up, 0.0))
     part = head[box]
     places = whole.inside(box)
@@ -194,7 +168,7 @@ def _by_hand(
 ) -> DefaceRegion:
     """Region drawn by hand, without brain and CSF and their margin."""
     own = fit_brain(image, atlas.brain, atlas_to_image)
-    places = _Places(image.data.shape, image.affine, atlas, atlas_to_image)
+    places = Places(image.data.shape, image.affine, atlas, atlas_to_image)
     i, j, k = head.shape
     whole = (slice(0, i), slice(0, j), slice(0, k))
     depth = _depth(head, whole, image.affine)
@@ -208,125 +182,6 @@ def _by_hand(
         "brain_seen": round(own.seen, 4),
     }
     return DefaceRegion(removed, protected, air, figures)
-
-
-class _Places:
-    """Atlas coordinates and maps on (a part of) the grid of one image."""
-
-    def __init__(
-        self, shape: tuple[int, ...], affine: Affine, atlas: Atlas, atlas_to_image: Affine
-    ) -> None:
-        self.shape = shape
-        self.affine = affine
-        self.atlas = atlas
-        self.atlas_to_image = atlas_to_image
-        self.to_atlas = np.linalg.inv(atlas_to_image) @ affine
-        self.scale = float(np.linalg.svd(atlas_to_image[:3, :3], compute_uv=False).min())
-
-    def inside(self, box: Box) -> _Places:
-        """Give the same for a box of the grid."""
-        shift = np.eye(4)
-        shift[:3, 3] = [part.start for part in box]
-        shape = tuple(part.stop - part.start for part in box)
-        return _Places(shape, self.affine @ shift, self.atlas, self.atlas_to_image)
-
-    def box(self, up_mm: float) -> Box:
-        """Box of the grid that holds everything below the window's top and not far behind."""
-        step = tuple(max(1, n // 48) for n in self.shape)
-        axes = [
-            np.unique(np.r_[np.arange(0, n, s), n - 1])
-            for n, s in zip(self.shape, step, strict=True)
-        ]
-        ijk = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-        mm = apply_affine(UPRIGHT @ self.to_atlas, ijk)
-        hit = (mm[..., 2] < self.top(up_mm) + 6) & (mm[..., 1] > BACK_OF_EARS_MM)
-        box = []
-        for axis, (places, size, s) in enumerate(zip(axes, self.shape, step, strict=True)):
-            others = tuple(a for a in range(3) if a != axis)
-            line = np.flatnonzero(hit.any(axis=others))
-            low, high = (places[line[0]] - s, places[line[-1]] + s) if line.size else (0, 0)
-            box.append(slice(max(0, int(low)), min(size, int(high) + 1)))
-        return box[0], box[1], box[2]
-
-    def coordinate(self, axis: int) -> Field:
-        """Forward (1) or up (2) of each voxel in the upright frame, mm."""
-        row = (UPRIGHT @ self.to_atlas)[axis]
-        i, j, k = (
-            (row[n] * np.arange(size)).astype(np.float32) for n, size in enumerate(self.shape)
-        )
-        return i[:, None, None] + j[None, :, None] + (k + np.float32(row[3]))[None, None, :]
-
-    def bring(self, data: npt.NDArray[Any], affine: Affine, *, mode: str, cval: float) -> Field:
-        """Interpolate a map of the atlas linearly on the image's grid."""
-        matrix = np.linalg.inv(affine) @ self.to_atlas
-        return ndimage.affine_transform(
-            data.astype(np.float32, copy=False),
-            matrix[:3, :3],
-            offset=matrix[:3, 3],
-            output_shape=self.shape,
-            order=1,
-            mode=mode,
-            cval=cval,
-        )
-
-    def distance_to(self, region: Mask, affine: Affine, reach_mm: float) -> Field:
-        """Distance to a region of the atlas in mm of the image, 0 inside, large beyond reach."""
-        thin, thin_affine = _thinned(region, affine)
-        distance = distance_mm(~thin, voxel_sizes(thin_affine))
-        found = np.full(self.shape, FAR_AWAY_MM, np.float32)
-        box = self._around(region, affine, reach_mm / self.scale)
-        part = self.inside(box)
-        if min(part.shape) > 0:
-            near = part.bring(distance, thin_affine, mode="constant", cval=FAR_AWAY_MM)
-            found[box] = near * self.scale
-        return found
-
-    def _around(self, region: Mask, affine: Affine, margin_mm: float) -> Box:
-        """Box of the grid that holds a region of the atlas and what lies near it."""
-        inner = bounding_box(region, 0)
-        sides = [[part.start - 0.5, part.stop - 0.5] for part in inner]
-        corners = apply_affine(affine, np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 3))
-        low, high = corners.min(axis=0) - margin_mm, corners.max(axis=0) + margin_mm
-        ends = np.stack(np.meshgrid(*zip(low, high, strict=True)), axis=-1).reshape(-1, 3)
-        ijk = apply_affine(np.asarray(np.linalg.inv(self.to_atlas), np.float64), ends)
-        first = np.maximum(0, np.floor(ijk.min(axis=0))).astype(int)
-        last = np.minimum(self.shape, np.ceil(ijk.max(axis=0)) + 1).astype(int)
-        i, j, k = (slice(int(a), int(max(a, b))) for a, b in zip(first, last, strict=True))
-        return i, j, k
-
-    def depth_in(self, head: Image) -> Field:
-        """Depth below the atlas' skin in mm; the neck goes on below the atlas."""
-        thin, affine = _thinned(head.data, head.affine)
-        depth = distance_mm(thin, voxel_sizes(affine))
-        return self.bring(depth, affine, mode="nearest", cval=0.0) * self.scale
-
-    def bring_far(self, distance: Image) -> Field:
-        """Interpolate a signed distance map; mm of the image, large far away."""
-        far = self.bring(distance.data, distance.affine, mode="constant", cval=FAR_AWAY_MM)
-        return far * self.scale
-
-    def top(self, up_mm: float) -> float:
-        """Height of the window's top in the upright frame, mm."""
-        return float(self.landmark("nasion")[2]) + ABOVE_NASION_MM + up_mm
-
-    def landmark(self, name: str) -> npt.NDArray[np.float64]:
-        """Landmark of the atlas in the upright frame, mm."""
-        return apply_affine(UPRIGHT, self.atlas.landmarks[name])
-
-    def window(self, up_mm: float, *, back_mm: float) -> Mask:
-        """Brow to below the chin, in front of the preauricular points, air included."""
-        bottom = float(self.landmark("chin")[2]) - BELOW_CHIN_MM
-        z = self.coordinate(2)
-        return (z < self.top(up_mm)) & (z > bottom) & (self.coordinate(1) > back_mm)
-
-    def above_chin(self) -> Mask:
-        """Voxels not lower than the chin."""
-        return self.coordinate(2) > float(self.landmark("chin")[2])
-
-
-def _thinned(mask: Mask, affine: Affine) -> tuple[Mask, Affine]:
-    """Every second voxel."""
-    return mask[::2, ::2, ::2], affine @ np.diag([2.0, 2.0, 2.0, 1.0])
 
 
 def _depth(head: Mask, box: Box, affine: Affine) -> Field:
@@ -357,7 +212,7 @@ def far_air(head: Mask, affine: Affine) -> Mask:
     return ~near[: head.shape[0], : head.shape[1], : head.shape[2]]
 
 
-def _ear_region(ear: Image, places: _Places, head: Mask, depth: Field, free_mm: Field) -> Mask:
+def _ear_region(ear: Image, places: Places, head: Mask, depth: Field, free_mm: Field) -> Mask:
     """One ear with margin, what sticks out of the own head near it, and the air outside it."""
     sizes = voxel_sizes(places.affine)
     # A thick slice shows an ear smeared over its whole thickness.

@@ -1,24 +1,26 @@
 """Region of the method `ml`: face and ears as the network sees them in the image itself.
 
-No registration and no atlas: the network's regions on its 2 mm grid are brought to the image's
-voxels. Whatever lies outside the predicted head and nearest to a region - hair, noise, the own
-skin where the network drew the head a little small - goes with it. The network's own brain and
-CSF, grown by a margin, stay.
+No registration: the network's regions on its 2 mm grid are brought to the image's voxels. They
+follow the own skin, and so would the cut. Therefore the face goes down to the atlas' core as well
+(`anonymi_bids.deface.mask`), which lies where the network's own landmarks put it. Whatever lies
+outside the predicted head and nearest to a region - hair, noise, the own skin where the network
+drew the head a little small - goes with it. The network's own brain and CSF, grown by a margin,
+stay.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
-from anonymi_bids.core.grid import Affine, resample, voxel_volume_ml
+from anonymi_bids.core.grid import Affine, apply_affine, resample, voxel_volume_ml
 from anonymi_bids.core.mask import distance_mm, head_mask
-from anonymi_bids.deface.mask import DefaceRegion, far_air
+from anonymi_bids.deface.mask import CORE_DEPTH_MM, DefaceRegion, far_air
+from anonymi_bids.deface.places import UPRIGHT, Mask, Places
+from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.head.network import REGIONS, SPACING_MM, HeadMap
+from anonymi_bids.head.sight import SURE
 from anonymi_bids.model import Image
-
-Mask = npt.NDArray[np.bool_]
 
 SHADOW_MM = 40.0
 """Air belongs to a region up to this distance from it."""
@@ -30,7 +32,13 @@ GROWN_MM = 2.0
 
 
 def build_region(
-    image: Image, seen: HeadMap, *, brain_margin_mm: float, ears: bool
+    image: Image,
+    seen: HeadMap,
+    atlas: Atlas,
+    atlas_to_image: Affine,
+    *,
+    brain_margin_mm: float,
+    ears: bool,
 ) -> DefaceRegion:
     """Find the voxels of face and ears on the grid of an image.
 
@@ -40,6 +48,9 @@ def build_region(
         3-D image (of a series: the mean), scaled float values.
     seen : HeadMap
         What the network sees in it.
+    atlas : Atlas
+    atlas_to_image : (4, 4) ndarray
+        By the network (`anonymi_bids.head.sight.Sight`).
     brain_margin_mm : float
         Predicted brain and CSF, grown by this, are protected.
     ears : bool
@@ -51,6 +62,8 @@ def build_region(
         ``figures``: ``removed_ml``, ``face_ml``, ``brain_ml``.
     """
     region = seen.regions[0] > FACE_SHARE
+    if region.any():
+        region |= _before_core(region.shape, seen, atlas, atlas_to_image)
     if ears:
         region |= np.max(seen.regions[1:], axis=0) > EAR_SHARE
     brain = (seen.share("brain", "csf") > BRAIN_SHARE) & seen.in_view
@@ -70,6 +83,20 @@ def build_region(
         "n_regions": float(len(REGIONS) if ears else 1),
     }
     return DefaceRegion(gone, kept, air, figures)
+
+
+def _before_core(
+    shape: tuple[int, ...], seen: HeadMap, atlas: Atlas, atlas_to_image: Affine
+) -> Mask:
+    """Give what of the face's window lies before the atlas' core, on the network's grid."""
+    places = Places(shape, seen.affine, atlas, atlas_to_image)
+    up = 0.0
+    if seen.sureness["nasion"] >= SURE:
+        to_atlas = np.asarray(np.linalg.inv(atlas_to_image), np.float64)
+        off = apply_affine(to_atlas, seen.landmarks["nasion"]) - atlas.landmarks["nasion"]
+        up = float((UPRIGHT[:3, :3] @ off)[2])
+    core = places.depth_in(atlas.head) >= CORE_DEPTH_MM
+    return places.window(up, back_mm=0.0) & ~core
 
 
 def _with_shadow(region: Mask, head: Mask) -> Mask:

@@ -10,9 +10,10 @@ import numpy as np
 
 from anonymi_bids.core.grid import Affine, resample, voxel_sizes
 from anonymi_bids.core.mask import distance_mm, head_mask
-from anonymi_bids.deface.mask import DefaceRegion, Mask, build_region
+from anonymi_bids.deface.mask import DefaceRegion, build_region
 from anonymi_bids.deface.newskin import new_skin
 from anonymi_bids.deface.own import Nasion
+from anonymi_bids.deface.places import Mask
 from anonymi_bids.deface.refill import Plan
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.model import Image

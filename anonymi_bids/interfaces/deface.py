@@ -15,8 +15,9 @@ from anonymi_bids.interfaces.base import EvidenceInputSpec, EvidenceStep, traits
 from anonymi_bids.io.images import open_scan, read_image, read_mask
 
 if TYPE_CHECKING:
-    from anonymi_bids.deface.mask import DefaceRegion, Mask
+    from anonymi_bids.deface.mask import DefaceRegion
     from anonymi_bids.deface.own import Nasion
+    from anonymi_bids.deface.places import Mask
     from anonymi_bids.deface.refill import Plan
 
 
@@ -85,6 +86,8 @@ class MlDeface(EvidenceStep):
         region = build_region(
             image,
             sight.seen,
+            atlas,
+            sight.atlas_to_image,
             brain_margin_mm=self.inputs.brain_margin_mm,
             ears=self.inputs.ears,
         )

@@ -116,7 +116,8 @@ def _by_network(image: Image, fit: HeadFit | None, person: int) -> tuple[Any, An
     start = None if fit is None else fit.atlas_to_image
     sight = see_head(image, load_atlas(), load_model(), start=start)
     margin = SETTINGS.ml_brain_margin_mm
-    return build_region(image, sight.seen, brain_margin_mm=margin, ears=True), None
+    place = (load_atlas(), sight.atlas_to_image)
+    return build_region(image, sight.seen, *place, brain_margin_mm=margin, ears=True), None
 
 
 def _by_surface(image: Image, fit: HeadFit, person: int, *, style: str) -> tuple[Any, Any]:

@@ -112,6 +112,18 @@ def test_nobody_shared_and_never_a_rank(tmp_path: Path) -> None:
     assert not {"rank", "hits", "rate"} & set(found)
 
 
+@pytest.mark.parametrize("shared", [0, 2])
+def test_few_people_make_strangers_of_another_dataset_no_one_person(
+    tmp_path: Path, shared: int
+) -> None:
+    # A mean taken out of eight scans makes these eight unlike each other by a seventh; those of
+    # another dataset are not made so, and would all seem alike.
+    mine = release(tmp_path / "a", range(8))
+    found = brains(audit(mine, gallery=other(tmp_path / "b", [*range(shared), *range(100, 112)])))
+    assert found["pairs_alike"] == shared
+    assert found["threshold_from"] == "between"
+
+
 def test_same_labels_are_not_believed(tmp_path: Path) -> None:
     mine = release(tmp_path / "a", range(20))
     theirs = tmp_path / "b"

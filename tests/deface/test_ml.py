@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from anonymi_bids.core.grid import resample
 from anonymi_bids.core.register import rigid_matrix
@@ -27,7 +28,7 @@ def on_image(part: Image, image: Image) -> np.ndarray:
 
 def region(image: Image, *, ears: bool) -> ml.DefaceRegion:
     seen = perfect_map(load_atlas(), POSE, grid_at(POSE[:3, 3]), image)
-    return ml.build_region(image, seen, brain_margin_mm=3.0, ears=ears)
+    return ml.build_region(image, seen, load_atlas(), POSE, brain_margin_mm=3.0, ears=ears)
 
 
 def test_face_and_ears_go_and_the_brain_stays(image: Image) -> None:
@@ -69,5 +70,20 @@ def test_air_before_the_face_goes_and_air_behind_the_head_stays(image: Image) ->
 def test_no_region_means_nothing_is_removed(image: Image) -> None:
     seen = perfect_map(load_atlas(), POSE, grid_at(POSE[:3, 3]), image)
     seen.regions[:] = 0
-    found = ml.build_region(image, seen, brain_margin_mm=3.0, ears=True)
+    found = ml.build_region(image, seen, load_atlas(), POSE, brain_margin_mm=3.0, ears=True)
     assert not found.removed.any()
+
+
+def test_the_cut_reaches_the_core_whatever_the_network_calls_face(image: Image) -> None:
+    atlas = load_atlas()
+    seen = perfect_map(atlas, POSE, grid_at(POSE[:3, 3]), image)
+    # A region that is a thin shell of the skin would leave a cut that follows the skin.
+    seen.regions[0] *= ndimage.distance_transform_edt(seen.shares[0] < 0.5) <= 3
+    shell = ml.build_region(image, seen, atlas, POSE, brain_margin_mm=3.0, ears=False)
+    whole = region(image, ears=False)
+    head = on_image(atlas.head, image)
+    depth = ndimage.distance_transform_edt(head, sampling=image.voxel_sizes)
+    # Behind the preauricular points the window ends; the core begins at 24 mm.
+    there = whole.removed & on_image(atlas.face, image) & (depth > 10) & (depth < 20)
+    assert there.sum() > 1000
+    assert (shell.removed & there).sum() > 0.95 * there.sum()
