@@ -1,7 +1,7 @@
 """``python -m benchmarks.quality``: the methods side by side against the truth of digital people.
 
-40 digital people are scanned twice as T1w and once as T2w or FLAIR; nine label heads are painted
-the same way. In each image the head is found once; then each method builds its region and writes,
+40 digital people, and nine label heads (heads of real people), are scanned twice as T1w and once as
+T2w or FLAIR. In each image the head is found once; then each method builds its region and writes,
 and is held against the truth. The second T1w is the attacker's gallery and is not de-identified.
 Results of single images are kept in ``benchmarks/out/quality``, by a digest of the sources they
 depend on, so that a stopped run goes on where it was.
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
             case,
             args.heads,
             folder,
-            case.kind == "person" and not args.no_faces,
+            not args.no_faces,
             args.true_pose,
             methods_for(case, tuple(args.methods)),
         )

@@ -68,13 +68,13 @@ class Case:
 
 
 def all_cases(n: int, n_heads: int, seed: int, spacing_mm: float) -> list[Case]:
-    """Give people by visit, T1w twice and T2w or FLAIR once each, then the label heads."""
+    """Give people and label heads by visit, T1w twice and T2w or FLAIR once each."""
     painted, people = [], []
     heads = (*ATLAS_HEADS, *NEW_HEADS)
     for number, head in enumerate(heads[:n_heads]):
         name = "head-" + head.rsplit("/", 1)[-1]
-        for contrast in ("T1w", ("T2w", "FLAIR")[number % 2]):
-            painted.append(Case("head", number, name, contrast, 1, seed, 1.0))
+        for contrast, visit in (("T1w", 1), (("T2w", "FLAIR")[number % 2], 1), ("T1w", 2)):
+            painted.append(Case("head", number, name, contrast, visit, seed, 1.0))
     for number in range(n):
         name = f"person-{number:03d}"
         second = ("T2w", "FLAIR")[number % 2]
@@ -101,7 +101,8 @@ def painted_head(case: Case, heads: Path) -> Phantom:
     raw = read_image(heads / f"{head}_dseg.nii.gz")
     labels = Image(clean_labels(np.rint(raw.data).astype(np.uint8)), raw.affine)
     vertices = fitted_vertices(case.name, labels)
-    rng = np.random.default_rng([case.seed, case.number, len(case.contrast)])
+    again = [case.visit] if case.visit > 1 else []
+    rng = np.random.default_rng([case.seed, case.number, len(case.contrast), *again])
     air = 12
     padded = np.pad(labels.data, ((air, air), (air, air), (0, air)))
     affine = labels.affine.copy()

@@ -99,11 +99,17 @@ def _without_mean(maps: list[Depth]) -> list[Depth]:
 
 
 def first_hits(scores: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Whether each probe's own entry (the diagonal) scores higher than all others, (n,)."""
+    """Whether each probe's own entry (the diagonal) scores higher than all others, (n,).
+
+    Parameters
+    ----------
+    scores : (n, m) array_like
+        m ≥ n: the gallery may hold more people.
+    """
     scores = np.asarray(scores, dtype=np.float64)
     own = np.diag(scores)
-    others = np.where(np.eye(len(scores), dtype=bool), -np.inf, scores)
-    best = others.max(axis=1) if len(scores) > 1 else np.full(len(scores), -np.inf)
+    others = np.where(np.eye(*scores.shape, dtype=bool), -np.inf, scores)
+    best = others.max(axis=1)
     return np.isfinite(own) & (own > best)
 
 

@@ -89,38 +89,52 @@ def recognition(folder: Path, n: int, methods: Sequence[str]) -> dict[str, Any]:
     Known: the originals of one visit. Searched: another visit, or another contrast of another
     visit, before and after. Never an original against its own released copy.
     """
+    people = [f"person-{number:03d}" for number in range(n)]
+    heads, crowd = (
+        sorted({path.name.split("_")[0] for path in folder.glob(f"{kind}-*_visit-2_*.npz")})
+        for kind in ("head", "person")
+    )
     return {
-        "T1w visit 1 searched among T1w visit 2": _duel(folder, n, ("T1w", 1), methods),
-        "T2w or FLAIR visit 3 searched among T1w visit 2": _duel(folder, n, ("other", 3), methods),
+        "T1w visit 1 searched among T1w visit 2": _duel(folder, people, [], 1, methods),
+        "T2w or FLAIR visit 3 searched among T1w visit 2": _duel(folder, people, [], 3, methods),
+        "label heads, T1w visit 1 searched among visit 2 of them and of digital people": (
+            _duel(folder, heads, crowd, 1, methods)
+        ),
     }
 
 
-def _duel(folder: Path, n: int, probe: tuple[str, int], methods: Sequence[str]) -> dict[str, Any]:
+def _duel(
+    folder: Path, names: Sequence[str], more: Sequence[str], visit: int, methods: Sequence[str]
+) -> dict[str, Any]:
+    """Search everybody's `visit` among visit 2 of all, and of `more` people."""
+    known = [path for name in more if (path := _features_path(folder, name, 2, "before")).exists()]
     rates: dict[str, Any] = {}
     for when in ("before", *methods):
         pairs = []
-        for number in range(n):
+        for name in names:
             paths = [
-                _features_path(folder, number, *probe, when),
-                _features_path(folder, number, "T1w", 2, "before"),
+                _features_path(folder, name, visit, when),
+                _features_path(folder, name, 2, "before"),
             ]
             if all(path.exists() for path in paths):
                 pairs.append([dict(np.load(path)) for path in paths])
         if len(pairs) >= 2:
-            rates[when] = _rates([p for p, _ in pairs], [k for _, k in pairs])
+            others = [dict(np.load(path)) for path in known]
+            rates[when] = _rates([p for p, _ in pairs], [*(k for _, k in pairs), *others])
     return rates
 
 
-def _features_path(folder: Path, number: int, contrast: str, visit: int, when: str) -> Path:
-    if contrast == "other":
-        contrast = ("T2w", "FLAIR")[number % 2]
-    return folder / f"person-{number:03d}_visit-{visit}_{contrast}_{when}.npz"
+def _features_path(folder: Path, name: str, visit: int, when: str) -> Path:
+    contrast = "T1w" if visit < 3 else ("T2w", "FLAIR")[int(name.split("-")[1]) % 2]
+    return folder / f"{name}_visit-{visit}_{contrast}_{when}.npz"
 
 
 def _rates(probes: list[Any], gallery: list[Any]) -> dict[str, Any]:
+    """Rates of probes whose own entries come first in the gallery."""
     n = len(probes)
-    chance = 1 / n
-    entry: dict[str, Any] = {"people": n, "chance": chance}
+    chance = 1 / len(gallery)
+    strangers = ~np.eye(n, len(gallery), dtype=bool)
+    entry: dict[str, Any] = {"people": n, "gallery": len(gallery), "chance": chance}
     for box, name in (("face", "shape_face"), ("whole", "shape_with_forehead")):
         maps = [p[box] for p in probes]
         known = [k[box] for k in gallery]
@@ -130,7 +144,7 @@ def _rates(probes: list[Any], gallery: list[Any]) -> dict[str, Any]:
             entry[name + suffix] = {
                 **counted(hits, n, chance),
                 "own": summary(np.diag(scores)),
-                "others": summary(scores[~np.eye(n, dtype=bool)]),
+                "others": summary(scores[strangers]),
             }
     detected = np.array([np.isfinite(p["score"]) for p in probes])
     entry["detected"] = counted(int(detected.sum()), n)
@@ -140,7 +154,7 @@ def _rates(probes: list[Any], gallery: list[Any]) -> dict[str, Any]:
         ("embedding_forced", (p["forced"] for p in probes), (k["forced"] for k in gallery)),
     ):
         scores = recognise.embedding_scores(np.stack(list(first)), np.stack(list(second)))
-        own, others = np.diag(scores), scores[~np.eye(n, dtype=bool)]
+        own, others = np.diag(scores), scores[strangers]
         entry[name] = {
             **counted(int(recognise.first_hits(scores).sum()), n, chance),
             "own_distance": summary(-own),

@@ -137,7 +137,8 @@ def _recognition(figures: Figures) -> str:
         nearer = (rates["embedding"]["own_nearer_than_median_other"] for rates in entry.values())
         rows.append(("*nearer* by embedding", *(f"{share:.3f}" for share in nearer)))
         people = ", ".join(f"{when} {rates['people']}" for when, rates in entry.items())
-        header = (f"{duel}; people: {people}", *(_named(when) for when in entry))
+        among = f"; among {entry['before'].get('gallery', entry['before']['people'])}"
+        header = (f"{duel}; people: {people}{among}", *(_named(when) for when in entry))
         parts.append(markdown_table(header, rows))
     return "\n".join(parts)
 

@@ -128,6 +128,11 @@ def test_rank_one_needs_a_strict_win() -> None:
     assert recognise.first_hits(scores).tolist() == [True, False, False]
 
 
+def test_more_people_may_be_known_than_are_searched() -> None:
+    scores = np.array([[3.0, 1, 2, 2], [2, 2.5, 1, 9]])
+    assert recognise.first_hits(scores).tolist() == [True, False]
+
+
 def test_shape_finds_the_same_face_and_not_a_flat_cut() -> None:
     rng = np.random.default_rng(3)
     faces = [rng.normal(size=(30, 30)).astype(np.float32) for _ in range(5)]
