@@ -30,7 +30,8 @@ def finite_range(
     finite = np.isfinite(data)
     if not finite.any():
         raise NotAHead("The image holds no finite value, so there is no head in it; withhold it.")
-    low, high = float(data[finite].min()), float(data[finite].max())
+    values = data if finite.all() else data[finite]
+    low, high = float(values.min()), float(values.max())
     if low == high:
         raise NotAHead(
             "All voxels of the image have one value, so there is no head in it; withhold it."

@@ -1,6 +1,6 @@
 """``python -m benchmarks.quality``: the methods side by side against the truth of digital people.
 
-40 digital people, and nine label heads (heads of real people), are scanned twice as T1w and once as
+40 digital people and nine label heads (of real people) are scanned twice as T1w and once as
 T2w or FLAIR. In each image the head is found once; then each method builds its region and writes,
 and is held against the truth. The second T1w is the attacker's gallery and is not de-identified.
 Results of single images are kept in ``benchmarks/out/quality``, by a digest of the sources they
