@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from anonymi_bids.audit.describe import Describe
 from anonymi_bids.audit.match import BINS
-from anonymi_bids.audit.rows import Rows
+from anonymi_bids.audit.rows import Rows, rows_of
 from anonymi_bids.audit.thresholds import Threshold, stricter
 from anonymi_bids.audit.visits import Item, Side
 
@@ -89,15 +90,14 @@ def paired_rows(
     enough = [
         len({item.meta.subject for item in items}) >= FEWEST_FOR_MEAN for items in (one, two)
     ]
+    make = functools.partial(rows_of, describe=way.describe, folder=folder)
     if not way.centred or not any(enough):
-        left = Rows(one, way.describe, folder, centred=False)
-        return left, Rows(two, way.describe, folder, centred=False)
+        return make(one, centred=False), make(two, centred=False)
     if enough[0]:
-        left = Rows(one, way.describe, folder, centred=True)
-        borrowed = None if enough[1] else left.mean
-        return left, Rows(two, way.describe, folder, centred=True, mean=borrowed)
-    right = Rows(two, way.describe, folder, centred=True)
-    return Rows(one, way.describe, folder, centred=True, mean=right.mean), right
+        left = make(one, centred=True)
+        return left, make(two, centred=True, mean=None if enough[1] else left.mean)
+    right = make(two, centred=True)
+    return make(one, centred=True, mean=right.mean), right
 
 
 def compare_between(
@@ -155,9 +155,9 @@ def scores_between(
     whole, apart = [np.zeros(0)], [np.zeros(0)]
     for start, rows in left.blocks():
         mine = side.person[start : start + len(rows)]
-        for other, entries in right.blocks():
-            theirs = other_side.person[other : other + len(entries)]
-            block = _by_person(rows @ entries.T, mine, theirs).astype(np.float64)
+        for other, images in right.scores(rows):
+            theirs = other_side.person[other : other + images.shape[1]]
+            block = _by_person(images, mine, theirs).astype(np.float64)
             here = np.arange(int(mine[0]), int(mine[0]) + len(block))
             there = np.arange(int(theirs[0]), int(theirs[0]) + block.shape[1])
             nobodys = found.first[here][:, None] != there
@@ -184,9 +184,9 @@ def search_between(
     alike: dict[tuple[int, int], float] = {}
     for start, rows in left.blocks():
         mine = side.person[start : start + len(rows)]
-        for other, entries in right.blocks():
-            theirs = other_side.person[other : other + len(entries)]
-            found = _by_person(rows @ entries.T, mine, theirs)
+        for other, images in right.scores(rows):
+            theirs = other_side.person[other : other + images.shape[1]]
+            found = _by_person(images, mine, theirs)
             low, far = int(mine[0]), int(theirs[0])
             _raise(best, first, found.max(axis=1), far + found.argmax(axis=1), low)
             _raise(back, first_back, found.max(axis=0), low + found.argmax(axis=0), far)

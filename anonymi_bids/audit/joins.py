@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from anonymi_bids.audit import scores
 from anonymi_bids.audit.between import Between, Way, both_ways, compare_between, paired_rows
-from anonymi_bids.audit.describe import SHAPE_SCORES, brain_row
+from anonymi_bids.audit.describe import SHAPE_SCORES, brain_ways
 from anonymi_bids.audit.match import Matches, compare
 from anonymi_bids.audit.thresholds import Threshold, choose_threshold
-from anonymi_bids.audit.trials import BRAIN_WAYS, SHAPES, Items
+from anonymi_bids.audit.trials import SHAPES, Items
 from anonymi_bids.audit.visits import Duel, Item, make_duel, make_side
 
 Array = npt.NDArray[np.float64]
@@ -81,8 +81,10 @@ def join_datasets(items: Items, gallery: Sequence[Item], folder: Path) -> list[J
     contrasts = {item.meta.contrast for item in items["released"]}
     for contrast in sorted(contrasts & {item.meta.contrast for item in gallery}):
         mine = {kind: _of(entries, contrast) for kind, entries in items.items()}
-        ways = both_ways({name: brain_row(name) for name in BRAIN_WAYS})
-        found.append(_join("brain_linkage", contrast, mine, _of(gallery, contrast), ways, folder))
+        theirs = _of(gallery, contrast)
+        counts = [len({i.meta.subject for i in side}) for side in (mine["released"], theirs)]
+        ways = both_ways(brain_ways(max(counts) * counts[0]))
+        found.append(_join("brain_linkage", contrast, mine, theirs, ways, folder))
     for name, view in SHAPES.items():
         mine = {kind: [item for item in entries if item.face] for kind, entries in items.items()}
         ways = both_ways({way: describe(view) for way, describe in SHAPE_SCORES.items()})

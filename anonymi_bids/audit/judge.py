@@ -43,6 +43,7 @@ SCORES = {
     "embedding_best": "likest portrait for each known picture",
     "embedding_svm": "support vector machine that learnt the portraits",
     "brain": "correlation of brains",
+    "brain_shifted": "correlation of brains, fine structure only, at the best shift by up to 3 mm",
     "brain_high": "correlation of brains, fine structure only",
     "brain_edges": "correlation of the brains' edges",
     "brain_contrast": "correlation of where the brain resembles its own neighbourhood",

@@ -135,7 +135,7 @@ def _own_scores(duel: Duel, probes: Rows, gallery: Rows, usable: npt.NDArray[np.
     for person, pairs in enumerate(duel.own):
         pairs = pairs[usable[pairs[:, 0]]]
         if len(pairs):
-            scores = (probes.take(pairs[:, 0]) * gallery.take(pairs[:, 1])).sum(axis=1)
+            scores = gallery.paired(probes.take(pairs[:, 0]), pairs[:, 1])
             own[person] = np.round(float(scores.max()), 6)
     return own
 
@@ -167,8 +167,8 @@ def _people_scores(
     low, high = int(starts[start]), int(starts[stop])
     block = probes.between(low, high)
     images = np.empty((high - low, len(duel.gallery.items)), dtype=np.float32)
-    for first, entries in gallery.blocks():
-        images[:, first : first + len(entries)] = block @ entries.T
+    for first, found in gallery.scores(block):
+        images[:, first : first + found.shape[1]] = found
     images[~usable[low:high]] = -np.inf
     by_person = np.maximum.reduceat(images, duel.gallery.starts, axis=1)
     merged = np.maximum.reduceat(by_person, starts[start:stop] - low, axis=0)

@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymi_bids.audit.between import FEWEST_FOR_MEAN, both_ways, search_between
-from anonymi_bids.audit.describe import brain_row
+from anonymi_bids.audit.describe import brain_ways
 from anonymi_bids.audit.joins import inside, strongest
 from anonymi_bids.audit.match import Matches
-from anonymi_bids.audit.rows import Rows
+from anonymi_bids.audit.rows import Rows, rows_of
 from anonymi_bids.audit.thresholds import Threshold, choose_threshold, crossing
-from anonymi_bids.audit.trials import BRAIN_WAYS, Items
+from anonymi_bids.audit.trials import Items
 from anonymi_bids.audit.visits import Duel, Item, make_duel, make_side
 
 Array = npt.NDArray[np.float64]
@@ -87,7 +87,7 @@ def _check_contrast(contrast: str, items: Items, folder: Path) -> LabelCheck | N
     if len(people) < 2 or after.n < 2:
         return None
     before = make_duel(items["original"], items["original"], items["second"], wanted=after.people)
-    way, _, _ = strongest(before, both_ways({n: brain_row(n) for n in BRAIN_WAYS}), folder)
+    way, _, _ = strongest(before, both_ways(brain_ways(len(people) ** 2)), folder)
     own = inside(after, way, folder)
     limit = choose_threshold(
         own.own[np.isfinite(own.own)],
@@ -98,7 +98,7 @@ def _check_contrast(contrast: str, items: Items, folder: Path) -> LabelCheck | N
     repeats = make_duel(items["released"], items["released"], ())
     with tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as place:
         centred = way.centred and len(people) >= FEWEST_FOR_MEAN
-        rows = Rows(side.items, way.describe, Path(place), centred=centred)
+        rows = rows_of(side.items, way.describe, Path(place), centred=centred)
         doubles = _doubles(people, side, rows, limit)
         apart_limit, apart = _apart(repeats, side.items, rows, own)
     return LabelCheck(contrast, len(people), limit, doubles, repeats.n, apart_limit, apart)
@@ -122,11 +122,11 @@ def _apart(
     for name, pairs in zip(repeats.people, repeats.own, strict=True):
         for i, j in pairs.tolist():
             one, two = repeats.probes.items[i], repeats.gallery.items[j]
-            both = rows.take([place[one.path], place[two.path]])
+            score = rows.paired(rows.take([place[one.path]]), [place[two.path]])[0]
             low, high = sorted((one.meta.session, two.meta.session))
             key = name, low, high
             # The best pair of two sessions counts: one bad run makes no stranger.
-            scored[key] = max(float(both[0] @ both[1]), scored.get(key, -np.inf))
+            scored[key] = max(float(score), scored.get(key, -np.inf))
     best: dict[str, float] = {}
     for (name, _, _), score in scored.items():
         best[name] = max(score, best.get(name, -np.inf))

@@ -36,6 +36,9 @@ MOST_MIXED_UP = 0.25
 
 _GRID = 2000
 _BINS = 1000
+FEWEST_PAIRS = 20
+"""Pairs between two datasets from which on their spread is believed."""
+
 _FLAT = 1e-3
 _MAD_OF_NORMAL = 0.6745
 
@@ -273,14 +276,14 @@ def stricter(
         The highest of all; `inside` where the pairs are too few, or their tail says nothing.
     """
     tail = fit_tail(strangers)
-    if tail is None:
+    scores = np.asarray(between, dtype=np.float64)
+    if len(scores) < FEWEST_PAIRS or (tail is None and inside is None):
         return inside
     share = FALSE_PAIRS / max(1, n_pairs)
-    scores = np.asarray(between, dtype=np.float64)
     middle = float(np.median(scores))
     spread = float(np.median(np.abs(scores - middle))) / _MAD_OF_NORMAL
     normal = middle - spread * float(special.ndtri(share))
-    limit = max(tail.threshold(share), normal)
+    limit = normal if tail is None else max(tail.threshold(share), normal)
     if limit >= 1 or (inside is not None and inside.value >= limit):
         return inside
     return Threshold(limit, "between", share)

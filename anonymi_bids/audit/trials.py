@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymi_bids.audit import scores
-from anonymi_bids.audit.describe import SHAPE_SCORES, Describe, brain_row
+from anonymi_bids.audit.describe import SHAPE_SCORES, Describe, brain_ways
 from anonymi_bids.audit.faces import acquired
 from anonymi_bids.audit.features import KINDS, list_features, open_features
 from anonymi_bids.audit.match import Matches, compare
 from anonymi_bids.audit.rates import Rate, rate
 from anonymi_bids.audit.resampling import permutation_p
-from anonymi_bids.audit.rows import Rows
+from anonymi_bids.audit.rows import rows_of
 from anonymi_bids.audit.visits import Duel, Item, make_duel
 from anonymi_bids.errors import ImageError
 
@@ -144,10 +144,6 @@ def attack_shape(
     return attack(name, "", before, after, ways, rng, folder, counts)
 
 
-BRAIN_WAYS = ("brain_high", "brain_edges", "brain")
-"""Renditions of a brain; the attack takes the one that is strongest on the originals."""
-
-
 def attack_brains(items: Items, rng: np.random.Generator, folder: Path) -> Outcome | None:
     """Link released brains with originals of other visits, within the commonest contrast."""
     people_by_contrast: Counter[str] = Counter()
@@ -160,7 +156,7 @@ def attack_brains(items: Items, rng: np.random.Generator, folder: Path) -> Outco
     original, second = (_of(items, kind, contrast) for kind in KINDS[:2])
     after = make_duel(_of(items, "released", contrast), original, second)
     before = make_duel(original, original, second, wanted=after.people)
-    ways = {name: brain_row(name) for name in BRAIN_WAYS}
+    ways = brain_ways(after.n**2)
     return attack(
         "brain_linkage", contrast, before, after, ways, rng, folder, {"original": 0, "released": 0}
     )
@@ -282,8 +278,8 @@ def outcome_of(
 def _compare(duel: Duel, describe: Describe, folder: Path, only_faces: bool) -> Matches:
     centred = duel.n >= _MIN_FOR_MEAN
     with tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as place:
-        probes = Rows(duel.probes.items, describe, Path(place), centred=centred)
-        gallery = Rows(duel.gallery.items, describe, Path(place), centred=centred)
+        probes = rows_of(duel.probes.items, describe, Path(place), centred=centred)
+        gallery = rows_of(duel.gallery.items, describe, Path(place), centred=centred)
         usable = np.array([item.face or not only_faces for item in duel.probes.items])
         return compare(duel, probes, gallery, usable)
 
