@@ -10,7 +10,7 @@ import numpy as np
 from anonymi_bids.audit.curves import curves, rounded, statistics
 from anonymi_bids.audit.rates import Rate, excess_risk, people_for_control, people_for_no_hit
 from anonymi_bids.audit.trials import Outcome
-from anonymi_bids.core.frequency import per_hundred
+from anonymi_bids.core.frequency import count_people, per_hundred
 
 MEETS, DOES_NOT, CANNOT_TELL = "meets", "does not meet", "inconclusive"
 SETS_ACCESS = "sets the access level"
@@ -134,19 +134,19 @@ def face_reason(
         return "Nobody could be attacked, because no person has a face and a second visit."
     if result == MEETS:
         return (
-            f"{after.hits} of {_people(after.n)} were found; even the upper bound, "
+            f"{after.hits} of {count_people(after.n)} were found; even the upper bound, "
             f"{in_hundred(after.upper95)}, does not exceed the limit, {in_hundred(limit)}."
         )
     if result == DOES_NOT and _surely_above(after, limit):
         return (
-            f"{after.hits} of {_people(after.n)} were found; even the lower bound, "
+            f"{after.hits} of {count_people(after.n)} were found; even the lower bound, "
             f"{in_hundred(after.low)}, is above the limit, {in_hundred(limit)}."
         )
     status = control_status(control, control_limit)
     if status == TOO_FEW:
         return (
-            f"The attack found all {_people(control.n)} on the untouched originals, but so few "
-            f"cannot show that it finds at least {in_hundred(control_limit)}: at least "
+            f"The attack found all {count_people(control.n)} on the untouched originals, but so "
+            f"few cannot show that it finds at least {in_hundred(control_limit)}: at least "
             f"{people_for_control(control_limit)} people are needed."
         )
     if status == FAILED:
@@ -157,7 +157,7 @@ def face_reason(
         )
     if after.n < people_for_no_hit(limit):
         return (
-            f"{_people(after.n)} cannot show a risk as low as {in_hundred(limit)}: at least "
+            f"{count_people(after.n)} cannot show a risk as low as {in_hundred(limit)}: at least "
             f"{people_for_no_hit(limit)} people without a hit are needed."
         )
     return (
@@ -168,10 +168,6 @@ def face_reason(
 def in_hundred(share: float) -> str:
     """Say a share as a natural frequency."""
     return f"{per_hundred(share)} of 100"
-
-
-def _people(n: int) -> str:
-    return "1 person" if n == 1 else f"{n} people"
 
 
 def excess_entry(found: Rate, chance: float) -> float | None:
@@ -284,7 +280,7 @@ _ACCESS = {
 
 def _access_reason(name: str, after: Rate, control: str) -> str:
     what, why = _ACCESS[name]
-    found = f"{after.hits} of {_people(after.n)} were {what}"
+    found = f"{after.hits} of {count_people(after.n)} were {what}"
     if control == TOO_FEW:
         found += ", by an attack that found all of the originals, too few to show its strength"
     if control == FAILED:

@@ -16,6 +16,7 @@ from anonymi_bids.audit.quality import check_labels, label_figures, private_labe
 from anonymi_bids.audit.rates import rate
 from anonymi_bids.audit.thresholds import FEWEST_GENUINE, choose_threshold
 from anonymi_bids.audit.trials import SHAPES, Items, gather
+from anonymi_bids.core.frequency import count_people
 
 FOUND, NONE_FOUND, CANNOT_TELL = "pairs found", "none found", "cannot tell"
 
@@ -197,8 +198,8 @@ def _sentence(entry: Mapping[str, Any], join: Join) -> str:
             else "the same person here scores no higher than others, so it cannot be said"
         )
         return (
-            f"{what}: {entry['people']} people here were compared with {entry['others']} there, "
-            f"but {why} from which score on two scans look like one person."
+            f"{what}: {count_people(entry['people'])} here and {count_people(entry['others'])} "
+            f"there were compared, but {why} from which score on two scans look like one person."
         )
     control, chance = entry["control"], entry["expected_by_chance"]
     by_chance = (

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymi_bids.audit import tables
+from anonymi_bids.core.frequency import count_people
 from anonymi_bids.errors import ImageError
 from anonymi_bids.io.images import open_scan
 from anonymi_bids.io.tsv import read_tsv
@@ -130,7 +131,7 @@ def _table(rows: Sequence[Row], population: Sequence[Row]) -> dict[str, Any]:
         "risk": {name: round(value, 6) for name, value in risk.items()}
         | {"population_known": bool(population)},
         "sentence": (
-            f"By {_listed(columns)}, {alone} of {_people(len(rows))} "
+            f"By {_listed(columns)}, {alone} of {count_people(len(rows))} "
             f"{'is' if alone == 1 else 'are'} the only one of their kind in the release, and "
             f"{above} share{'s' if above == 1 else ''} it with fewer than eleven."
         ),
@@ -213,8 +214,8 @@ def _protocol(release: Path | None) -> dict[str, Any] | None:
     alone = sum(size for size in tables.class_sizes(kinds) if size == 1)
     names = sorted(varying)
     sentence = (
-        f"{alone} of {_people(len(people))} {'has' if alone == 1 else 'have'} a combination of "
-        "scanner settings and image sizes that nobody else in the release has."
+        f"{alone} of {count_people(len(people))} {'has' if alone == 1 else 'have'} a combination "
+        "of scanner settings and image sizes that nobody else in the release has."
         if names
         else "Scanner settings and image sizes are the same for everybody."
     )
@@ -289,9 +290,9 @@ def _days(release: Path) -> list[dict[str, Any]]:
             "kind": "interval",
             "found": 0,
             "alone": alone,
-            "sentence": f"Times between scans and visits stay. {alone} of {_people(len(spans))} "
-            "with such times have some that nobody else has; a scanner's log, or another release "
-            "that keeps them too, could be matched by them."
+            "sentence": f"Times between scans and visits stay. {alone} of "
+            f"{count_people(len(spans))} with such times have some that nobody else has; a "
+            "scanner's log, or another release that keeps them too, could be matched by them."
             if spans
             else "The release tells no times between scans or visits.",
         },
@@ -303,10 +304,6 @@ def _time(text: str) -> datetime.datetime | None:
         return datetime.datetime.fromisoformat(text.strip()).replace(tzinfo=None)
     except ValueError:
         return None
-
-
-def _people(n: int) -> str:
-    return "1 person" if n == 1 else f"{n} people"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Shares in words that people understand: so many of a hundred."""
+"""Numbers in words that people understand: so many of a hundred, so many people."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def per_hundred(share: float) -> str:
     if number > 99:
         return f"{min(number, 99.9):.1f}" if number < 100 else "100"
     return f"{number:.2g}" if number < 1 else f"{number:.1f}".removesuffix(".0")
+
+
+def count_people(n: int) -> str:
+    """Write a number of people: ``1 person``, ``2 people``."""
+    return "1 person" if n == 1 else f"{n} people"

@@ -268,12 +268,16 @@ def joins_chart(compared: Mapping[str, Any]) -> str:
         rows: Rows = []
         for key, (words, _) in kinds.items():
             rows += _bins(scores["edges"], scores[key], words)
+        if not rows:
+            continue
+        shown = {row["kind"] for row in rows}
         # The threshold is drawn in both parts: what lies right of it looks like one person.
         rule = alt.Chart(alt.Data(values=[] if limit is None else [{"low": limit}]))
         line = rule.mark_rule(strokeDash=[5, 4], color=GUESS, aria=False).encode(x="low:Q")
-        bars = _bars(alt, rows, dict(kinds.values()))
+        colours = {words: colour for words, colour in kinds.values() if words in shown}
+        bars = _bars(alt, rows, colours)
         drawn.append((bars + line).properties(width=WIDTH, height=110, title=title))
-    return chartkit.svg(alt.vconcat(*drawn).resolve_scale(color="independent"))
+    return chartkit.svg(alt.vconcat(*drawn).resolve_scale(color="independent")) if drawn else ""
 
 
 def _bins(edges: Sequence[float], counts: Sequence[int], words: str) -> Rows:

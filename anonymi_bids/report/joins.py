@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from anonymi_bids.core.frequency import per_hundred
+from anonymi_bids.core.frequency import count_people, per_hundred
 
 Linkage = Mapping[str, Any]
 
@@ -113,9 +113,9 @@ def _compared(entry: Mapping[str, Any]) -> str:
 
 
 def _what_it_was(second: Mapping[str, Any]) -> str:
-    people = "1 person" if second["people"] == 1 else f"{second['people']} people"
     what = "de-identified" if second["kind"] == "released" else "as they are"
-    text = f"The second dataset holds {second['images']} usable scans ({what}) of {people}."
+    whose = count_people(second["people"])
+    text = f"The second dataset holds {second['images']} usable scans ({what}) of {whose}."
     if second["unusable"]:
         text += f" {second['unusable']} more could not be used."
     return text
