@@ -4,8 +4,8 @@ No registration: the network's regions on its 2 mm grid are brought to the image
 follow the own skin, and so would the cut. Therefore the face goes down to the atlas' core as well
 (`anonymi_bids.deface.mask`), which lies where the network's own landmarks put it. Whatever lies
 outside the predicted head and nearest to a region - hair, noise, the own skin where the network
-drew the head a little small - goes with it. The network's own brain and CSF, grown by a margin,
-stay.
+drew the head a little small - goes with it. Brain and CSF stay with a margin: those that the
+network sees, and the atlas' moved to where the own brain ends, as in `mask`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from scipy import ndimage
 from anonymi_bids.core.grid import Affine, apply_affine, resample, voxel_volume_ml
 from anonymi_bids.core.mask import distance_mm, head_mask
 from anonymi_bids.deface.mask import CORE_DEPTH_MM, DefaceRegion, far_air
+from anonymi_bids.deface.own import fit_brain
 from anonymi_bids.deface.places import UPRIGHT, Mask, Places
 from anonymi_bids.head.atlas import Atlas
 from anonymi_bids.head.network import REGIONS, SPACING_MM, HeadMap
@@ -52,7 +53,7 @@ def build_region(
     atlas_to_image : (4, 4) ndarray
         By the network (`anonymi_bids.head.sight.Sight`).
     brain_margin_mm : float
-        Predicted brain and CSF, grown by this, are protected.
+        Brain and CSF, predicted and the atlas', grown by this, are protected.
     ears : bool
         Remove the ears too.
 
@@ -71,7 +72,10 @@ def build_region(
     removed = _with_shadow(region, head)
     protected = distance_mm(~brain, SPACING_MM) <= brain_margin_mm
     shape = (image.data.shape[0], image.data.shape[1], image.data.shape[2])
-    kept = _brought(protected, seen.affine, image, shape)
+    own = fit_brain(image, atlas.brain, atlas_to_image)
+    places = Places(shape, image.affine, atlas, atlas_to_image)
+    kept = places.bring_far(own.distance) < brain_margin_mm
+    kept |= _brought(protected, seen.affine, image, shape)
     gone = _brought(removed, seen.affine, image, shape) & ~kept
     own_head = head_mask(image.data, image.affine)
     air = far_air(own_head, image.affine) & ~gone & np.isfinite(image.data)
