@@ -38,8 +38,13 @@ METHODS = {
     "mask": ["--method", "mask"],
     "ml": ["--method", "ml"],
     "newface": ["--method", "surface", "--surface-style", "newface"],
-    "blur": ["--method", "surface", "--surface-style", "blur"],
+    "blur": [
+        *("--method", "surface", "--surface-style", "blur"),
+        *("--policy", "controlled-access"),
+    ],
 }
+"""`blur` is refused with policies for anyone."""
+
 ROOMS = (
     *("core", "io", "head", "deface", "gates", "bids", "audit"),
     *("interfaces", "graphs", "cli"),
