@@ -178,7 +178,7 @@ def audited(method: str, args: argparse.Namespace, work: Path) -> dict[str, Any]
     output = work / f"output_{method}"
     command = [program("anonymi-bids"), str(study), str(output), "participant", "group", "-v"]
     command += ["--seed", str(SEED), "--nprocs", str(args.nprocs), "--audit", "full"]
-    command += ["--skip-bids-validation", "--gallery", str(_features(work) or other)]
+    command += ["--skip-bids-validation", "--gallery", str(_features(work, output) or other)]
     log = output.with_suffix(".log")
     cost = run([*command, *METHODS[method]], log)
     if cost.exit_code not in ALLOWED:
@@ -217,10 +217,11 @@ def _source(scan: Scan, data: Path, made: dict[str, Path]) -> Path:
     return next(p for n, p in made.items() if n.startswith(scan.archive) and scan.source in n)
 
 
-def _features(work: Path) -> Path | None:
-    """Features of the second dataset that an earlier run of this benchmark made."""
+def _features(work: Path, output: Path) -> Path | None:
+    """Features of the second dataset that a run into another OUTPUT made."""
     kept = sorted(work.glob("output_*/private/gallery/*/original"))
-    return kept[0].parent if kept else None
+    others = [path.parent for path in kept if output not in path.parents]
+    return others[0] if others else None
 
 
 def linked(rows: list[dict[str, Any]]) -> dict[str, Any]:
