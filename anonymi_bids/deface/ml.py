@@ -28,6 +28,9 @@ SHADOW_MM = 40.0
 FACE_SHARE, EAR_SHARE, BRAIN_SHARE = 0.35, 0.15, 0.07
 """From this share on a voxel counts as face, as ear and as brain: doubt goes with the face, and
 more doubt with the ears, which no brain is near, and with the brain."""
+DEEP_MM = 10.0
+"""The atlas' brain protects nothing nearer to the own skin: the network's affine may be some mm
+off, and no brain is so near to the skin of face and ears."""
 GROWN_MM = 2.0
 """Regions are grown by this within the head: the network knows their border to a voxel."""
 
@@ -74,10 +77,11 @@ def build_region(
     shape = (image.data.shape[0], image.data.shape[1], image.data.shape[2])
     own = fit_brain(image, atlas.brain, atlas_to_image)
     places = Places(shape, image.affine, atlas, atlas_to_image)
-    kept = places.bring_far(own.distance) < brain_margin_mm
+    own_head = head_mask(image.data, image.affine)
+    deep = distance_mm(own_head, image.voxel_sizes) >= DEEP_MM
+    kept = deep & (places.bring_far(own.distance) < brain_margin_mm)
     kept |= _brought(protected, seen.affine, image, shape)
     gone = _brought(removed, seen.affine, image, shape) & ~kept
-    own_head = head_mask(image.data, image.affine)
     air = far_air(own_head, image.affine) & ~gone & np.isfinite(image.data)
     unit = voxel_volume_ml(image.affine)
     figures = {
