@@ -124,6 +124,16 @@ def test_few_people_make_strangers_of_another_dataset_no_one_person(
     assert found["threshold_from"] == "between"
 
 
+def test_two_labels_for_everybody_hide_no_join(tmp_path: Path) -> None:
+    # The second label of a person is nobody's best match, and no stranger.
+    mine = release(tmp_path / "a", range(20))
+    theirs = tmp_path / "b"
+    for number in range(40):
+        put(theirs, f"g{number:03d}", number % 20, str(9 - number // 20), scanner=5)
+    found = brains(audit(mine, gallery=theirs))
+    assert (found["pairs_alike"], found["result"]) == (40, "pairs found")
+
+
 def test_same_labels_are_not_believed(tmp_path: Path) -> None:
     mine = release(tmp_path / "a", range(20))
     theirs = tmp_path / "b"
